@@ -1,0 +1,74 @@
+"""Every instrument the product emits, one row each: the only place that has its OpenTelemetry name.
+
+What Prometheus calls it, and its buckets, is for `collector/naming.yaml` to say. To add a metric: a row here, a line there.
+Names follow the OpenTelemetry semantic conventions where one exists (HTTP server, GenAI attributes).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+__all__ = ["ATTRIBUTES", "CATALOGUE", "Attribute", "Kind", "Row"]
+
+
+class Kind(Enum):
+    """How an instrument behaves; the observable ones are read at export and cost nothing in between."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    OBSERVABLE_GAUGE = "observable gauge"
+    OBSERVABLE_UP_DOWN_COUNTER = "observable up-down counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A label of a measurement and how many different values one process may give it; later ones become `_OTHER`."""
+
+    key: str
+    limit: int
+
+
+METHOD: Final = Attribute("http.request.method", 12)
+ROUTE: Final = Attribute("http.route", 300)
+STATUS_CODE: Final = Attribute("http.response.status_code", 64)
+SUBJECT: Final = Attribute("tutor.subject", 50)
+TOPIC: Final = Attribute("tutor.topic", 500)
+CORRECT: Final = Attribute("tutor.answer.correct", 2)
+OUTCOME: Final = Attribute("tutor.outcome", 10)
+MODEL: Final = Attribute("gen_ai.request.model", 50)
+QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)
+TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)
+
+ATTRIBUTES: Final = (METHOD, ROUTE, STATUS_CODE, SUBJECT, TOPIC, CORRECT, OUTCOME, MODEL, QUANTIZATION, TOKEN_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One instrument: OpenTelemetry name, kind, UCUM unit, attributes and what it measures."""
+
+    name: str
+    kind: Kind
+    unit: str
+    attributes: tuple[Attribute, ...]
+    meaning: str
+
+
+_COUNTER, _HISTOGRAM = Kind.COUNTER, Kind.HISTOGRAM
+_GAUGE, _UP_DOWN = Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UP_DOWN_COUNTER
+
+# A histogram counts what it measures, so no counter stands beside one: the Collector derives it.
+# fmt: off
+HTTP_DURATION: Final = Row("http.server.request.duration", _HISTOGRAM, "s", (METHOD, ROUTE, STATUS_CODE), "Time from a request's arrival to the last byte of its response.")
+HTTP_ACTIVE: Final = Row("http.server.active_requests", _UP_DOWN, "{request}", (METHOD, ROUTE), "Requests being answered now.")
+RAG_RETRIEVAL: Final = Row("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT, OUTCOME), "Time to find the passages a question is answered from.")
+RAG_DOCUMENTS: Final = Row("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
+RAG_GENERATION: Final = Row("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages.")
+MODEL_INFERENCE: Final = Row("model.inference.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model.")
+MODEL_TOKENS: Final = Row("model.token.count", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
+MODEL_MEMORY: Final = Row("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
+QUESTIONS: Final = Row("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
+SESSIONS: Final = Row("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
+PRACTICE: Final = Row("student.practice.answers", _COUNTER, "{answer}", (SUBJECT, CORRECT), "Practice items students answered.")
+# fmt: on
+
+CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))

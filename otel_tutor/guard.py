@@ -1,0 +1,54 @@
+"""The boundary between telemetry and the app: a measurement may be lost, a request may not."""
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, ParamSpec
+
+__all__ = ["OncePerMinute", "harmless", "report"]
+
+P = ParamSpec("P")
+
+_log: Final = logging.getLogger("otel_tutor")
+
+
+class OncePerMinute:
+    """True at the first call and then at most once every 60 seconds, whatever the number of threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next = float("-inf")
+        self._lock = threading.Lock()
+
+    def __call__(self) -> bool:
+        """Whether it is time again."""
+        now = self._clock()
+        with self._lock:
+            if now < self._next:
+                return False
+            self._next = now + 60
+            return True
+
+
+_may_log: Final = OncePerMinute()
+
+
+def report(error: Exception) -> None:
+    """Log what telemetry failed at, one line a minute at most."""
+    if _may_log():
+        _log.warning("nothing was recorded: %s: %s", type(error).__name__, error)
+
+
+def harmless(function: Callable[P, None]) -> Callable[P, None]:
+    """Keep a recording call's failures from its caller; they are logged instead."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            report(error)
+
+    return call

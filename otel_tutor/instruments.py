@@ -1,0 +1,72 @@
+"""Catalogue rows made into live instruments, and values made fit to be their attributes."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
+
+from otel_tutor import catalogue
+from otel_tutor.catalogue import Attribute, Kind, Row
+
+__all__ = ["OTHER", "Labels", "bounded", "counter", "histogram", "observe", "quantity"]
+
+OTHER: Final = "_OTHER"  # what semantic conventions call a value outside the known ones
+UNKNOWN: Final = "unknown"
+_LONGEST_LABEL: Final = 100  # characters; longer is free text, which is no label
+
+Labels = Mapping[str, str | int | bool]
+
+
+def _meter() -> metrics.Meter:
+    return metrics.get_meter("otel_tutor")
+
+
+@functools.cache
+def histogram(row: Row) -> Histogram:
+    """The live histogram of a row. Made before `configure()`, it records nothing until then."""
+    return _meter().create_histogram(row.name, unit=row.unit, description=row.meaning)
+
+
+@functools.cache
+def counter(row: Row) -> Counter:
+    """The live counter of a row. Made before `configure()`, it records nothing until then."""
+    return _meter().create_counter(row.name, unit=row.unit, description=row.meaning)
+
+
+def observe(row: Row, read: Callable[[], Iterable[tuple[float, Labels]]]) -> None:
+    """Have `read` called at every export for the values of an observable row."""
+
+    def callback(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, dict(labels)) for value, labels in read()]
+
+    create = {
+        Kind.OBSERVABLE_GAUGE: _meter().create_observable_gauge,
+        Kind.OBSERVABLE_UP_DOWN_COUNTER: _meter().create_observable_up_down_counter,
+    }[row.kind]
+    create(row.name, [callback], unit=row.unit, description=row.meaning)
+
+
+_seen: Final[dict[str, set[str]]] = {attribute.key: set() for attribute in catalogue.ATTRIBUTES}
+
+
+def bounded(attribute: Attribute, value: object) -> str:
+    """`value` as a label: text, never long, and `_OTHER` once the attribute has all the values it may have."""
+    text = value if isinstance(value, str) else UNKNOWN if value is None else str(value)
+    seen = _seen[attribute.key]
+    if text in seen:
+        return text
+    text = text.strip() or UNKNOWN
+    if len(text) > _LONGEST_LABEL or (text not in seen and len(seen) >= attribute.limit):
+        return OTHER
+    seen.add(text)
+    return text
+
+
+def quantity(value: object) -> float | None:
+    """`value` as a measurement, or None when it is not a finite number at or above zero."""
+    if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
+        return value
+    return None

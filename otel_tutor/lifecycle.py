@@ -1,0 +1,140 @@
+"""`configure()` joins what an app records with what exports it; `shutdown()` undoes it. The one writer of global state."""
+
+import atexit
+import os
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.applications import Starlette
+
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.settings import Settings
+
+if TYPE_CHECKING:
+    from otel_tutor.pipeline import Exporters, Providers
+
+__all__ = ["configure", "shutdown"]
+
+SHUTDOWN_SECONDS: Final = 3.0  # servers are killed soon after: Kubernetes gives 30 s in all, and most of it is the app's
+
+
+class _State:
+    """What this process has configured so far."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.settings: Settings | None = None
+        self.providers: Providers | None = None
+        self.engines: list[Any] = []
+
+
+_state: Final = _State()
+
+
+def configure(
+    app: Starlette | None = None,
+    *,
+    engine: Any = None,
+    service_name: str | None = None,
+    endpoint: str | None = None,
+) -> None:
+    """Make this process observable; call it once, at start, before the first request.
+
+    app: a Starlette or FastAPI application; its requests are measured and traced.
+    engine: a SQLAlchemy engine, sync or async; its statements are traced.
+    service_name: the `job` label in Prometheus and the service in Jaeger; else `OTEL_SERVICE_NAME`, else "tutor".
+    endpoint: the Collector's OTLP gRPC endpoint; else `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://localhost:4317.
+
+    Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
+    Called again, it adds a further app or engine and is otherwise without effect.
+
+    Raises ConfigurationError, before anything is changed, for a value that cannot be used.
+    """
+    if app is not None and not isinstance(app, Starlette):
+        raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
+    if app is not None and app.middleware_stack is not None:
+        raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
+    engines = _engines(engine)
+    settings = Settings.read(service_name=service_name, endpoint=endpoint)
+    with _state.lock:
+        _start_once(settings)
+        if app is not None:
+            _observe_app(app)
+        _observe_engines(engines)
+
+
+def shutdown() -> None:
+    """Send what is left and stop exporting, within 3 seconds, Collector up or down. Runs by itself when Python exits."""
+    with _state.lock:
+        if _state.providers is not None:
+            _state.providers.shutdown(SHUTDOWN_SECONDS)
+            _state.providers = None
+
+
+def _start_once(settings: Settings, exporters: "Exporters | None" = None) -> None:
+    if _state.settings is not None:
+        for name in ("service_name", "endpoint"):
+            before, now = getattr(_state.settings, name), getattr(settings, name)
+            if before != now:
+                raise ConfigurationError(
+                    f"{name}={now!r}, but this process was configured with {before!r}: call configure() with one of them"
+                )
+        return
+    if not settings.disabled:
+        # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
+        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
+        from otel_tutor.pipeline import Providers, make_resource, otlp_exporters, quieten
+
+        providers = Providers.build(settings, exporters or otlp_exporters(settings), make_resource(settings))
+        providers.make_global()
+        quieten()
+        _state.providers = providers
+        atexit.register(shutdown)
+        _observe_process()
+    _state.settings = settings
+
+
+def _observe_process() -> None:
+    from otel_tutor.middleware import observe_requests_in_progress
+    from otel_tutor.monitoring import metrics_collector
+
+    metrics_collector.start_observing()
+    observe_requests_in_progress()
+
+
+def _observe_app(app: Starlette) -> None:
+    from otel_tutor.middleware import TelemetryMiddleware
+
+    present: list[object] = [middleware.cls for middleware in app.user_middleware]
+    if TelemetryMiddleware in present:
+        return
+    app.add_middleware(TelemetryMiddleware)
+    # FastAPI from 0.150 measures requests itself as soon as providers are set; two owners would count each one twice.
+    native = getattr(app, "_telemetry", None)
+    if isinstance(native, dict):
+        native.update(tracing=False, metrics=False, logs=False)
+
+
+def _engines(engine: Any) -> list[Any]:
+    if engine is None:
+        return []
+    given: Iterable[Any] = engine if isinstance(engine, (list, tuple)) else [engine]
+    engines = [getattr(one, "sync_engine", one) for one in given]
+    for one in engines:
+        if not (hasattr(one, "pool") and hasattr(one, "dialect")):
+            raise ConfigurationError(f"engine={one!r} is not a SQLAlchemy engine: pass what create_engine() returned")
+    return engines
+
+
+def _observe_engines(engines: list[Any]) -> None:
+    new = [engine for engine in engines if engine not in _state.engines]
+    if not new or _state.providers is None:
+        return
+    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+
+    instrumentor = SQLAlchemyInstrumentor()
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()
+    _state.engines += new
+    instrumentor.instrument(engines=_state.engines)

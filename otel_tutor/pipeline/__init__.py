@@ -1,0 +1,10 @@
+"""From the OpenTelemetry API to OTLP: the only package that imports the SDK.
+
+resource -> providers (traces, metrics, logs) -> otlp ==> Collector
+"""
+
+from otel_tutor.pipeline.otlp import otlp_exporters, quieten
+from otel_tutor.pipeline.providers import Exporters, Providers
+from otel_tutor.pipeline.resource import make_resource
+
+__all__ = ["Exporters", "Providers", "make_resource", "otlp_exporters", "quieten"]

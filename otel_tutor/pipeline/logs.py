@@ -1,0 +1,30 @@
+"""stdlib logging into OpenTelemetry log records, each with the trace and span it was written in."""
+
+import logging
+from typing import Final
+
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+from opentelemetry.sdk._logs import LoggerProvider
+
+__all__ = ["attach_logging"]
+
+# What telemetry says of itself stays out of telemetry: an export that fails must not make more to export.
+_OWN: Final = ("opentelemetry", "grpc", "otel_tutor")
+
+
+def _is_the_apps(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] not in _OWN
+
+
+def attach_logging(provider: LoggerProvider) -> logging.Handler:
+    """Send what reaches the root logger, from INFO up, to `provider`; what is printed stays as it was."""
+    root = logging.getLogger()
+    if not root.handlers and logging.lastResort is not None:
+        # Python prints warnings of an unconfigured root itself, but only while it has no handler; it is about to get one.
+        root.addHandler(logging.lastResort)
+        if root.level == logging.WARNING:
+            root.setLevel(logging.INFO)
+    handler = LoggingHandler(level=logging.INFO, logger_provider=provider)
+    handler.addFilter(_is_the_apps)
+    root.addHandler(handler)
+    return handler

@@ -1,0 +1,109 @@
+"""The three providers: built from exporters, made global once, shut down together under one deadline."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.pipeline.logs import attach_logging
+from otel_tutor.settings import Settings
+
+__all__ = ["Exporters", "Providers"]
+
+_ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to be cut off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exporters:
+    """Where each signal goes; None for one that goes nowhere. `reader` replaces periodic metric export in tests."""
+
+    spans: SpanExporter | None = None
+    metrics: MetricExporter | None = None
+    logs: LogRecordExporter | None = None
+    reader: MetricReader | None = None
+
+
+@dataclass(slots=True)
+class Providers:
+    """The running pipeline of this process."""
+
+    tracer: TracerProvider
+    meter: MeterProvider
+    logger: LoggerProvider
+    exporters: Exporters
+    _log_handler: logging.Handler | None = field(default=None)
+
+    @classmethod
+    def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":
+        """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
+        tracer = TracerProvider(resource=resource, shutdown_on_exit=False)
+        if exporters.spans:
+            tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
+        readers = [exporters.reader] if exporters.reader else []
+        if exporters.metrics:
+            readers.append(
+                PeriodicExportingMetricReader(exporters.metrics, export_interval_millis=settings.metric_interval_ms)
+            )
+        meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        if exporters.logs:
+            logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
+        return cls(tracer, meter, logger, exporters)
+
+    def make_global(self) -> None:
+        """Make these the process's providers. Raises ConfigurationError if somebody else's are set already."""
+        for name, current in (("tracer", trace.get_tracer_provider()), ("meter", metrics.get_meter_provider())):
+            if not type(current).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics")):
+                owner = f"{type(current).__module__}.{type(current).__qualname__}"
+                raise ConfigurationError(
+                    f"a {name} provider is set already ({owner}): call otel_tutor.configure() before, or instead of, it"
+                )
+        trace.set_tracer_provider(self.tracer)
+        metrics.set_meter_provider(self.meter)
+        _logs.set_logger_provider(self.logger)
+        if self.exporters.logs:
+            self._log_handler = attach_logging(self.logger)
+
+    def flush(self) -> None:
+        """Send what is held now; blocks until it is sent or the exporters give up. For tests and short-lived jobs."""
+        self.tracer.force_flush()
+        self.meter.force_flush()
+        self.logger.force_flush()
+
+    def shutdown(self, seconds: float) -> None:
+        """Send what is left and stop, all three signals at once, within `seconds` whether or not anything answers."""
+        if self._log_handler is not None:
+            logging.getLogger().removeHandler(self._log_handler)
+        deadline = time.monotonic() + seconds
+        stops = [_start(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
+        _join(stops, deadline - _ABORT_SECONDS)
+        if any(stop.is_alive() for stop in stops):
+            aborts = [
+                _start(exporter.shutdown)
+                for exporter in (self.exporters.spans, self.exporters.metrics, self.exporters.logs)
+                if exporter is not None
+            ]
+            _join([*stops, *aborts], deadline)
+
+
+def _start(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name="otel-tutor-shutdown", daemon=True)
+    thread.start()
+    return thread
+
+
+def _join(threads: list[threading.Thread], deadline: float) -> None:
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,99 @@
+"""What can be set, read once from `configure()` and the standard `OTEL_*` variables, and checked before anything starts."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from otel_tutor.errors import ConfigurationError
+
+__all__ = ["Settings"]
+
+DEFAULT_ENDPOINT: Final = "http://localhost:4317"
+DEFAULT_SERVICE_NAME: Final = "tutor"
+# Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
+DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
+
+_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the pipeline needs to know beyond what the OpenTelemetry SDK reads from `OTEL_*` by itself."""
+
+    service_name: str
+    endpoint: str
+    metric_interval_ms: int
+    disabled: bool
+    exports: frozenset[str]  # of "traces", "metrics", "logs"
+
+    @classmethod
+    def read(
+        cls,
+        *,
+        service_name: str | None = None,
+        endpoint: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> "Settings":
+        """Settings from arguments first, then the environment, then defaults.
+
+        Raises ConfigurationError for a value that cannot be used.
+        """
+        for name, value in (("service_name", service_name), ("endpoint", endpoint)):
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
+        _check_protocol(environ)
+        given = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
+        _check_endpoint(given, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
+        for signal in _SIGNALS:
+            name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+            if environ.get(name):
+                _check_endpoint(environ[name], name)
+        return cls(
+            service_name=service_name or _service_name(environ),
+            endpoint=given,
+            metric_interval_ms=_milliseconds(environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS),
+            disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+            exports=frozenset(signal.lower() for signal in _SIGNALS if _is_exported(environ, signal)),
+        )
+
+
+def _service_name(environ: Mapping[str, str]) -> str:
+    resource = dict(pair.split("=", 1) for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair)
+    return environ.get("OTEL_SERVICE_NAME") or resource.get("service.name") or DEFAULT_SERVICE_NAME
+
+
+def _check_endpoint(value: str, name: str) -> None:
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError as error:
+        raise ConfigurationError(f"{name}={value!r} is not a URL ({error}): use e.g. {DEFAULT_ENDPOINT}") from None
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ConfigurationError(
+            f"{name}={value!r} has no usable scheme and host: use http://host:4317, or https://host:4317 for TLS"
+        )
+    if port == 4318:  # noqa: PLR2004 - the port OTLP keeps for HTTP
+        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; gRPC is spoken here: use port 4317")
+
+
+def _check_protocol(environ: Mapping[str, str]) -> None:
+    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", *(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL" for signal in _SIGNALS)):
+        if environ.get(name, "grpc") != "grpc":
+            raise ConfigurationError(f"{name}={environ[name]!r} is not spoken here: unset it, or set it to grpc")
+
+
+def _milliseconds(environ: Mapping[str, str], name: str, default: int) -> int:
+    value = environ.get(name, "").strip() or str(default)
+    if not value.isdecimal() or int(value) == 0:
+        raise ConfigurationError(f"{name}={value!r} is not a number of milliseconds above 0: e.g. {default}")
+    return int(value)
+
+
+def _is_exported(environ: Mapping[str, str], signal: str) -> bool:
+    name = f"OTEL_{signal}_EXPORTER"
+    value = environ.get(name, "").strip().lower() or "otlp"
+    if value not in {"otlp", "none"}:
+        raise ConfigurationError(f"{name}={value!r} is not shipped: use otlp (the Collector fans out from there) or none")
+    return value == "otlp"
