@@ -1,0 +1,43 @@
+"""`otel-tutor`: the only code that prints or exits."""
+
+import sys
+from typing import Final
+
+import click
+
+from otel_tutor import __version__
+from otel_tutor.cli.stack import down, status, up
+from otel_tutor.errors import OtelTutorError
+
+__all__ = ["main"]
+
+_FAILED: Final = 1  # click itself exits with 2 for a command line it does not understand
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="otel-tutor")
+def cli() -> None:
+    """Run the observability stack of a tutoring service on this machine."""
+
+
+for command in (up, down, status):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; every failure that has a remedy is one line on standard error."""
+    try:
+        cli(standalone_mode=False)
+    except OtelTutorError as error:
+        _exit(str(error), _FAILED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        _exit("interrupted", _INTERRUPTED)
+
+
+def _exit(line: str, code: int) -> None:
+    click.echo(f"otel-tutor: {line}", err=True)
+    sys.exit(code)

@@ -1,0 +1,87 @@
+"""`otel-tutor up`, `down` and `status`."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from otel_tutor.cli.progress import BuildDisplay
+from otel_tutor.errors import StackError
+from otel_tutor.stack.build import Binaries, provide
+from otel_tutor.stack.files import cache_folder, data_folder, shipped
+from otel_tutor.stack.ports import DEFAULTS, choose
+from otel_tutor.stack.stack import Stack
+
+__all__ = ["binaries", "down", "port_option", "status", "up"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def port_option(command: F) -> F:
+    """The option by which a port is moved."""
+    return click.option(
+        "--port",
+        "ports",
+        multiple=True,
+        metavar="NAME=NUMBER",
+        help=f"Use another port; may be given several times. Names: {', '.join(DEFAULTS)}.",
+    )(command)
+
+
+def binaries(console: Console) -> Binaries:
+    """Every binary of the stack, built where missing, with progress on the console."""
+    with BuildDisplay(console) as display:
+        return provide(shipped(), cache_folder(), display)
+
+
+@click.command(epilog="Example: otel-tutor up --port prometheus=9091")
+@port_option
+def up(ports: tuple[str, ...]) -> None:
+    """Start the stack and wait until it is ready; build what is missing first."""
+    console = Console()
+    stack = Stack(data_folder())
+    if stack.is_running():
+        console.print("The stack is up already.")
+    else:
+        chosen = choose(ports)
+        found = binaries(console)
+        with console.status("starting") as shown:
+            stack.up(found, chosen, tell=lambda name: shown.update(f"starting {name}"))
+    _show(console, stack)
+    console.print(f"Send OTLP to http://localhost:{stack.ports['otlp']}; stop with `otel-tutor down`.")
+
+
+@click.command(epilog="Example: otel-tutor down")
+def down() -> None:
+    """Stop the stack; its data stay."""
+    stack = Stack(data_folder())
+    Console().print(f"Stopped; data stay in {stack.data}." if stack.down() else "The stack was not running.")
+
+
+@click.command(epilog="Example: otel-tutor status")
+def status() -> None:
+    """Show what runs, where, since when, and whether it answers."""
+    stack = Stack(data_folder())
+    _show(Console(), stack)
+    unready = [program.name for program in stack.status() if not program.ready]
+    if unready:
+        raise StackError(f"not ready: {', '.join(unready)}: see {stack.supervisor.logs}, or `otel-tutor down` and `up`")
+
+
+def _show(console: Console, stack: Stack) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("component", "state", "pid", "up", "port", "ready"):
+        table.add_column(column)
+    for program in stack.status():
+        table.add_row(
+            program.name,
+            program.state.lower(),
+            str(program.pid or "-"),
+            str(timedelta(seconds=int(program.uptime))),
+            str(next(iter(program.ports.values()))),
+            "yes" if program.ready else "no",
+        )
+    console.print(table)

@@ -1,0 +1,206 @@
+"""The native stack of one data folder: up, down and what is running."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from otel_tutor.errors import StackError
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.files import check_yaml, copy_configuration, shipped
+from otel_tutor.stack.ports import Ports, check_free
+from otel_tutor.stack.programs import Program, stack_environment, stack_programs
+from otel_tutor.stack.supervision import Supervisor
+
+__all__ = ["Stack", "Status"]
+
+_READY_SECONDS: Final = 60  # generous: a component that recovers a large write-ahead log is slow to be ready
+_RUNNING: Final = ("STARTING", "RUNNING", "BACKOFF")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """One program as it is now."""
+
+    name: str
+    state: str  # as supervisord says it: RUNNING, STOPPED, FATAL, ...
+    pid: int | None
+    uptime: float  # seconds
+    ports: Mapping[str, int]
+    ready: bool
+
+
+class Stack:
+    """The components that run on one data folder, with the ports they were started with."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.supervisor = Supervisor(data)
+        self._record = data / "stack.json"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports of the running stack. Raises StackError when none runs."""
+        return dict(self._recorded()["ports"])
+
+    def is_running(self) -> bool:
+        """Whether this data folder's stack is up."""
+        return self._record.is_file() and self.supervisor.is_running()
+
+    def up(
+        self,
+        binaries: Binaries,
+        ports: Ports,
+        *,
+        extra: Sequence[Program] = (),
+        leashed: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Start every program in order, each when the one before is ready; `tell` hears the name of each.
+
+        Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
+        the process that started it.
+        """
+        source = shipped()
+        check_yaml(source)
+        configuration = self.data / "config"
+        programs = [*stack_programs(binaries, configuration, self.data, ports), *extra]
+        self.supervisor.stop()  # what a crash may have left
+        used = {name for program in programs for name in program.ports}
+        check_free({name: ports[name] for name in ports if name in used})
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            copy_configuration(source, configuration)
+            _write_targets(configuration / "collector" / "backends" / "targets", ports)
+        except OSError as error:
+            raise StackError(
+                f"{self.data} cannot be used ({error.strerror}): set OTEL_TUTOR_DATA to another folder"
+            ) from None
+        environment = stack_environment(self.data, ports)
+        check_configuration(binaries, source, environment)
+        recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
+        self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
+        try:
+            self.supervisor.start(programs, environment, leashed=leashed)
+            for program in programs:
+                tell(program.name)
+                self.supervisor.start_program(program.name)
+                self._wait(program)
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> bool:
+        """Stop everything. Returns whether anything was running."""
+        was_running = self._record.is_file() or bool(self.supervisor.processes_left())
+        self.supervisor.stop()
+        self._record.unlink(missing_ok=True)
+        return was_running
+
+    def status(self) -> list[Status]:
+        """Every program in starting order. Raises StackError when the stack is not running."""
+        recorded = self._recorded()
+        try:
+            processes = self.supervisor.processes()
+        except OSError:
+            raise StackError("the supervisor died: clear up with `otel-tutor down`, then `otel-tutor up`") from None
+        return [_status(program, processes[program["name"]], recorded["ports"]) for program in recorded["programs"]]
+
+    def log(self, name: str) -> Path:
+        """Where a program's output is."""
+        return self.supervisor.logs / f"{name}.log"
+
+    def _recorded(self) -> dict[str, Any]:
+        try:
+            recorded: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise StackError("the stack is not running: start it with `otel-tutor up`") from None
+        return recorded
+
+    def _wait(self, program: Program) -> None:
+        def is_ready() -> bool:
+            state = self.supervisor.processes()[program.name]["statename"]
+            if state not in _RUNNING:
+                raise StackError(self._failure(program, f"ended ({state.lower()})"))
+            return _answers(program.ready)
+
+        try:
+            Retrying(
+                stop=stop_after_delay(_READY_SECONDS),
+                wait=wait_fixed(0.1),
+                retry=retry_if_result(lambda ready: not ready),
+            )(is_ready)
+        except RetryError:
+            raise StackError(self._failure(program, f"did not get ready within {_READY_SECONDS} s")) from None
+
+    def _failure(self, program: Program, what: str) -> str:
+        log = self.log(program.name)
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+        return f"{program.name} {what}: {lines[-1].strip() if lines else 'it said nothing'} (log: {log})"
+
+
+def _status(program: Mapping[str, Any], process: Mapping[str, Any], ports: Ports) -> Status:
+    return Status(
+        name=program["name"],
+        state=process["statename"],
+        pid=process["pid"] or None,
+        uptime=time.time() - process["start"] if process["pid"] else 0.0,
+        ports={name: ports[name] for name in program["ports"]},
+        ready=_answers(program["ready"]),
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=2, trust_env=False).status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
+        return False
+
+
+def _write_targets(folder: Path, ports: Ports) -> None:
+    """Say where things are on this machine, in place of the names that containers know each other by."""
+    own_metrics = {
+        "collector": "collector-metrics",
+        "prometheus": "prometheus",
+        "alertmanager": "alertmanager",
+        "jaeger": "jaeger-metrics",
+        "victorialogs": "victorialogs",
+        "node": "node-exporter",
+    }
+
+    def target(name: str, **labels: str) -> dict[str, object]:
+        return {"targets": [f"127.0.0.1:{ports[name]}"], "labels": labels}
+
+    for name, targets in {
+        "app": [target("metrics")],
+        "alertmanager": [target("alertmanager")],
+        "stack": [target(port, job=job) for job, port in own_metrics.items()],
+    }.items():
+        (folder / f"{name}.yaml").write_text(json.dumps(targets), encoding="utf-8")  # JSON is YAML
+
+
+def check_configuration(binaries: Binaries, source: Path, environment: Mapping[str, str]) -> None:
+    """Have each component check its own files. Raises StackError with what it objects to."""
+    collector, backends = source / "collector", source / "collector" / "backends"
+    checks: dict[str, list[str | Path]] = {
+        "collector/config.yaml with naming.yaml": [
+            binaries["otelcol"],
+            "validate",
+            f"--config={collector / 'config.yaml'}",
+            f"--config={collector / 'naming.yaml'}",
+        ],
+        "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
+        "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],
+        "alerts/alertmanager.yaml": [binaries["amtool"], "check-config", source / "alerts" / "alertmanager.yaml"],
+    }
+    for name, command in checks.items():
+        answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+        if answer.returncode:
+            said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+            raise StackError(f"{name} is not valid: {said[-1] if said else 'no reason given'} (in {source})")
