@@ -67,6 +67,7 @@ def bounded(attribute: Attribute, value: object) -> str:
 
 def quantity(value: object) -> float | None:
     """`value` as a measurement, or None when it is not a finite number at or above zero."""
-    if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0:
-        return value
-    return None
+    try:
+        return value if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 else None
+    except OverflowError:  # an int beyond every float
+        return None

@@ -58,7 +58,7 @@ def configure(
     engines = _engines(engine)
     settings = Settings.read(service_name=service_name, endpoint=endpoint)
     with _state.lock:
-        _start_once(settings)
+        start(settings)
         if app is not None:
             _observe_app(app)
         _observe_engines(engines)
@@ -72,7 +72,8 @@ def shutdown() -> None:
             _state.providers = None
 
 
-def _start_once(settings: Settings, exporters: "Exporters | None" = None) -> None:
+def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
+    """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests."""
     if _state.settings is not None:
         for name in ("service_name", "endpoint"):
             before, now = getattr(_state.settings, name), getattr(settings, name)
@@ -86,13 +87,18 @@ def _start_once(settings: Settings, exporters: "Exporters | None" = None) -> Non
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
         from otel_tutor.pipeline import Providers, make_resource, otlp_exporters, quieten
 
-        providers = Providers.build(settings, exporters or otlp_exporters(settings), make_resource(settings))
-        providers.make_global()
+        built = Providers.build(settings, exporters or otlp_exporters(settings), make_resource(settings))
+        built.make_global()
         quieten()
-        _state.providers = providers
+        _state.providers = built
         atexit.register(shutdown)
         _observe_process()
     _state.settings = settings
+
+
+def providers() -> "Providers | None":
+    """The running pipeline, or None before `configure()`, after `shutdown()` and with `OTEL_SDK_DISABLED`."""
+    return _state.providers
 
 
 def _observe_process() -> None:

@@ -7,8 +7,8 @@ seconds.
 import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, ParamSpec, TypeVar
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Kind, Row
@@ -160,11 +160,11 @@ def track_time(name: str, labels: Labels | None = None) -> Callable[[Callable[P,
 
 def track_async_time(
     name: str, labels: Labels | None = None
-) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """Measure how long a coroutine function takes, awaits included; otherwise as `track_time`."""
     row, fixed = _timer(name), dict(labels or {})
 
-    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             start = time.perf_counter()

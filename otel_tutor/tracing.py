@@ -6,9 +6,9 @@ span, sets its status to error and goes on to the caller unchanged.
 
 import functools
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from opentelemetry import trace
 from opentelemetry.trace import Span
@@ -64,10 +64,10 @@ def trace_function() -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def trace_async_function() -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Awaitable[R]]]:
+def trace_async_function() -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
     """A span around each call of a coroutine function, named after it."""
 
-    def decorate(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
         @functools.wraps(function)
         async def call(*args: P.args, **kwargs: P.kwargs) -> R:
             with _span(function.__qualname__, {}):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from opentelemetry.sdk.metrics._internal.aggregation import _Aggregation, _ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.metrics._internal.exponential_histogram.buckets import Buckets
+from opentelemetry.sdk.metrics.export import AggregationTemporality
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 __all__ = ["SteadyExponentialHistogram"]
@@ -21,11 +22,12 @@ _MAX_BUCKETS: Final = 320
 
 
 class _Steady(_ExponentialBucketHistogramAggregation):
-    def collect(self, *args: Any, **kwargs: Any) -> Any:
+    def collect(self, collection_aggregation_temporality: AggregationTemporality, collection_start_nano: int) -> Any:
         with self._lock:
-            if self._count and self._count == self._zero_count:
+            only_zeros = self._count and self._count == self._zero_count
+            if only_zeros and collection_aggregation_temporality is AggregationTemporality.CUMULATIVE:
                 self._scale = self._value_positive = self._value_negative = None
-        return super().collect(*args, **kwargs)
+        return super().collect(collection_aggregation_temporality, collection_start_nano)
 
     def _merge(
         self, previous_buckets: Buckets, current_buckets: Buckets, current_scale: int, min_scale: int, temporality: Any

@@ -1,0 +1,39 @@
+"""What every test may use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.testing import Capture, capture
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The machine's own OTEL_* settings and data folder stay out of the tests."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith("OTEL_"):
+            del os.environ[name]
+    os.environ["OTEL_TUTOR_DATA"] = str(tmp_path_factory.mktemp("data"))
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def captured_session() -> Capture:
+    """Global providers can be set once in a process, so all in-memory tests share one capture."""
+    return capture()
+
+
+@pytest.fixture
+def captured(captured_session: Capture) -> Capture:
+    captured_session.clear()
+    return captured_session
+
+
+@pytest.fixture
+def repository() -> Path:
+    return Path(__file__).parent.parent

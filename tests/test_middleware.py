@@ -1,0 +1,203 @@
+"""One request, one span, one duration, whatever the app does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+
+import otel_tutor
+from otel_tutor.testing import Capture, Point
+
+DURATION = "http.server.request.duration"
+
+
+async def hello(request: Request) -> Response:
+    return PlainTextResponse(f"hello {request.path_params}")
+
+
+async def fail(_: Request) -> Response:
+    raise RuntimeError("broken")
+
+
+async def in_background(_: Request) -> Response:
+    return PlainTextResponse("done", background=BackgroundTask(asyncio.sleep, 0.3))
+
+
+async def stream(_: Request) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x"
+            await asyncio.sleep(0.005)
+
+    return StreamingResponse(chunks())
+
+
+def make_app() -> Starlette:
+    app = Starlette(
+        routes=[
+            Route("/hello/{name}", hello),
+            Route("/fail", fail),
+            Route("/background", in_background),
+            Route("/stream", stream),
+            Mount("/t/{tenant}", routes=[Route("/items/{item}", hello)]),
+        ]
+    )
+    otel_tutor.configure(app)
+    return app
+
+
+@pytest.fixture
+def client(captured: Capture) -> TestClient:
+    return TestClient(make_app(), raise_server_exceptions=False)
+
+
+def durations(captured: Capture) -> list[Point]:
+    return captured.read_metrics().get(DURATION, [])
+
+
+def test_a_request_counts_once_under_its_route_template(client: TestClient, captured: Capture) -> None:
+    client.get("/hello/ada?secret=1")
+
+    (point,) = durations(captured)
+    assert point.count == 1
+    assert point.attributes == {
+        "http.request.method": "GET",
+        "http.route": "/hello/{name}",
+        "http.response.status_code": 200,
+    }
+
+
+def test_a_request_is_one_server_span_named_after_its_route(client: TestClient, captured: Capture) -> None:
+    client.get("/hello/ada")
+
+    (span,) = captured.spans
+    assert (span.name, span.kind) == ("GET /hello/{name}", SpanKind.SERVER)
+    assert span.attributes is not None
+    assert span.attributes["url.path"] == "/hello/ada"
+
+
+def test_neither_query_string_nor_client_address_is_recorded(client: TestClient, captured: Capture) -> None:
+    client.get("/hello/ada?question=who+am+i")
+
+    (span,) = captured.spans
+    assert not {"url.query", "client.address", "client.port"} & set(span.attributes or {})
+    assert "who" not in str(span.attributes)
+
+
+def test_a_trace_goes_on_from_the_caller(client: TestClient, captured: Capture) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    client.get("/hello/ada", headers={"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"})
+
+    (span,) = captured.spans
+    assert f"{span.context.trace_id:032x}" == trace_id
+
+
+def test_the_duration_carries_an_exemplar_of_its_trace(client: TestClient, captured: Capture) -> None:
+    client.get("/hello/ada")
+
+    (point,), (span,) = durations(captured), captured.spans
+    assert point.exemplar_trace_ids == (span.context.trace_id,)
+
+
+def test_an_unhandled_error_is_a_500_and_is_recorded_once(client: TestClient, captured: Capture) -> None:
+    assert client.get("/fail").status_code == 500
+
+    (point,), (span,) = durations(captured), captured.spans
+    assert point.attributes["http.response.status_code"] == 500
+    assert span.status.status_code is StatusCode.ERROR
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_a_path_nobody_serves_has_no_route(client: TestClient, captured: Capture) -> None:
+    client.get("/wp-admin/1")
+    client.get("/wp-admin/2")
+
+    (point,) = durations(captured)
+    assert point.count == 2
+    assert "http.route" not in point.attributes
+
+
+def test_an_odd_method_is_folded(client: TestClient, captured: Capture) -> None:
+    client.request("BREW", "/hello/ada")
+
+    (point,) = durations(captured)
+    assert point.attributes["http.request.method"] == "_OTHER"
+
+
+def test_a_mount_with_parameters_keeps_its_template(client: TestClient, captured: Capture) -> None:
+    client.get("/t/acme/items/7")
+
+    (point,) = durations(captured)
+    assert point.attributes["http.route"] == "/t/{tenant}/items/{item}"
+
+
+def test_a_background_task_is_not_part_of_the_duration(client: TestClient, captured: Capture) -> None:
+    client.get("/background")
+
+    (point,) = durations(captured)
+    assert point.sum is not None
+    assert point.sum < 0.3
+
+
+def test_a_stream_is_one_span_as_long_as_the_stream(client: TestClient, captured: Capture) -> None:
+    client.get("/stream")
+
+    (point,), spans = durations(captured), captured.spans
+    assert point.sum is not None
+    assert point.sum >= 0.1
+    assert len(spans) == 1
+
+
+def test_requests_in_progress_are_counted_and_return_to_zero(captured: Capture) -> None:
+    seen: list[Point] = []
+
+    async def look(_: Request) -> Response:
+        seen.extend(captured.read_metrics()["http.server.active_requests"])
+        return PlainTextResponse("looked")
+
+    app = Starlette(routes=[Route("/look", look)])
+    otel_tutor.configure(app)
+    TestClient(app).get("/look")
+
+    here = {"http.request.method": "GET", "http.route": "/look"}
+    assert [point.value for point in seen if point.attributes == here] == [1]
+    after = captured.read_metrics()["http.server.active_requests"]
+    assert [point.value for point in after if point.attributes == here] == [0]
+
+
+def test_fastapi_counts_once_and_stands_down(captured: Capture) -> None:
+    app, router = FastAPI(), APIRouter(prefix="/api")
+
+    @router.get("/things/{thing}")
+    async def thing(thing: str) -> dict[str, str]:
+        return {"thing": thing}
+
+    app.include_router(router)
+    otel_tutor.configure(app)
+    TestClient(app).get("/api/things/7")
+
+    (point,), (span,) = durations(captured), captured.spans
+    assert (point.count, point.attributes["http.route"]) == (1, "/api/things/{thing}")
+    assert span.name == "GET /api/things/{thing}"
+
+
+def test_configuring_an_app_twice_observes_it_once(captured: Capture) -> None:
+    app = make_app()
+    otel_tutor.configure(app)
+    TestClient(app).get("/hello/ada")
+
+    (point,) = durations(captured)
+    assert point.count == 1
+
+
+@pytest.mark.parametrize("header", ["traceparent", "baggage", "user-agent", "host"])
+def test_a_header_that_cannot_be_read_is_still_answered(client: TestClient, header: str) -> None:
+    assert client.get("/hello/ada", headers={header.encode(): b"\xff:\xfe"}).status_code == 200

@@ -1,0 +1,107 @@
+"""The recording calls, as an app would make them."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+
+from otel_tutor.catalogue import SUBJECT, TOPIC
+from otel_tutor.instruments import OTHER
+from otel_tutor.monitoring import metrics_collector, track_async_time, track_time
+from otel_tutor.testing import Capture, Point
+
+
+def only(points: list[Point]) -> Point:
+    (point,) = points
+    return point
+
+
+def test_a_rag_query_is_recorded_by_subject_and_outcome(captured: Capture) -> None:
+    metrics_collector.track_rag_query("physics", 0.2, 5, generation_duration=1.5)
+
+    metrics = captured.read_metrics()
+    retrieval = only(metrics["rag.retrieval.duration"])
+    assert (retrieval.sum, retrieval.attributes) == (0.2, {"tutor.subject": "physics", "tutor.outcome": "success"})
+    assert only(metrics["rag.context.documents"]).sum == 5
+    assert only(metrics["rag.generation.duration"]).sum == 1.5
+
+
+def test_a_failed_query_has_no_generation(captured: Capture) -> None:
+    metrics_collector.track_rag_query("physics", 0.2, 0, status="error")
+
+    metrics = captured.read_metrics()
+    assert only(metrics["rag.retrieval.duration"]).attributes["tutor.outcome"] == "error"
+    assert metrics["rag.context.documents"][0].count == 1
+    assert "rag.generation.duration" not in metrics
+
+
+def test_an_inference_is_recorded_with_the_tokens_it_read_and_wrote(captured: Capture) -> None:
+    metrics_collector.track_model_inference("lsa", "int8", 0.5, 120, 30, "success")
+
+    metrics = captured.read_metrics()
+    assert only(metrics["model.inference.duration"]).sum == 0.5
+    tokens = {point.attributes["gen_ai.token.type"]: point.sum for point in metrics["model.token.count"]}
+    assert tokens == {"input": 120, "output": 30}
+
+
+def test_students_are_counted(captured: Capture) -> None:
+    metrics_collector.track_student_activity("physics", "optics")
+    metrics_collector.track_practice_answer("physics", True)
+    metrics_collector.set_active_sessions(3)
+    metrics_collector.set_model_memory("lsa", 1024)
+
+    metrics = captured.read_metrics()
+    assert only(metrics["student.questions"]).attributes == {"tutor.subject": "physics", "tutor.topic": "optics"}
+    assert only(metrics["student.practice.answers"]).attributes["tutor.answer.correct"] == "true"
+    assert only(metrics["student.sessions.active"]).value == 3
+    assert only(metrics["model.memory.usage"]).value == 1024
+
+
+@pytest.mark.parametrize("duration", [-1.0, math.nan, math.inf, None, "long", 10**400])
+def test_a_duration_that_is_none_is_left_out_and_raises_nothing(captured: Capture, duration: Any) -> None:
+    metrics_collector.track_model_inference("lsa", "int8", duration, 1, 1, "success")
+
+    metrics = captured.read_metrics()
+    assert "model.inference.duration" not in metrics
+    assert len(metrics["model.token.count"]) == 2
+
+
+@pytest.mark.parametrize("subject", [None, "", "x" * 10_000, 7, object(), ["physics"]])
+def test_any_subject_is_taken(captured: Capture, subject: Any) -> None:
+    metrics_collector.track_rag_query(subject, 0.1, 1)
+
+    label = only(captured.read_metrics()["rag.retrieval.duration"]).attributes["tutor.subject"]
+    assert isinstance(label, str)
+    assert 0 < len(label) <= 100
+
+
+def test_thousands_of_topics_make_a_bounded_number_of_series(captured: Capture) -> None:
+    for number in range(3 * TOPIC.limit):
+        metrics_collector.track_student_activity("many topics", f"topic {number}")
+
+    points = captured.read_metrics()["student.questions"]
+    assert len(points) <= TOPIC.limit + 1
+    assert sum(point.value or 0 for point in points) == 3 * TOPIC.limit
+    assert any(point.attributes["tutor.topic"] == OTHER for point in points)
+    assert SUBJECT.limit < TOPIC.limit
+
+
+def test_functions_are_timed_with_their_labels(captured: Capture) -> None:
+    @track_time("custom_operation", {"component": "rag"})
+    def work(value: int) -> int:
+        return value + 1
+
+    assert work(1) == 2
+    assert only(captured.read_metrics()["custom_operation.duration"]).attributes == {"component": "rag"}
+
+
+def test_coroutine_functions_are_timed_over_their_awaits(captured: Capture) -> None:
+    @track_async_time("waiting")
+    async def wait() -> None:
+        await asyncio.sleep(0.05)
+        raise KeyError("late")
+
+    with pytest.raises(KeyError):
+        asyncio.run(wait())
+    assert (only(captured.read_metrics()["waiting.duration"]).sum or 0) >= 0.05

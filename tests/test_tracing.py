@@ -1,0 +1,91 @@
+"""The tracing calls, as an app would make them."""
+
+import asyncio
+
+import pytest
+from opentelemetry.trace import StatusCode
+
+from otel_tutor.testing import Capture
+from otel_tutor.tracing import (
+    add_span_event,
+    get_current_trace_id,
+    rag_tracer,
+    trace_async_function,
+    trace_function,
+    trace_model_inference,
+    trace_operation,
+)
+
+
+def test_the_steps_of_a_question_nest(captured: Capture) -> None:
+    with rag_tracer.trace_rag_query("what is light?", "physics"):
+        with rag_tracer.trace_retrieval("what is light?", top_k=3):
+            pass
+        with rag_tracer.trace_generation(3), trace_model_inference("lsa", "int8", input_length=12):
+            pass
+
+    spans = {span.name: span for span in captured.spans}
+    assert list(spans) == ["rag.retrieval", "chat lsa", "rag.generation", "rag.query"]
+    for child, parent in [("rag.retrieval", "rag.query"), ("rag.generation", "rag.query"), ("chat lsa", "rag.generation")]:
+        assert spans[child].parent == spans[parent].context
+
+
+def test_the_text_of_a_question_is_kept_out(captured: Capture) -> None:
+    with rag_tracer.trace_rag_query("am I stupid?", "physics"), rag_tracer.trace_retrieval("am I stupid?"):
+        pass
+
+    assert "stupid" not in "".join(span.to_json() for span in captured.spans)
+
+
+def test_the_text_of_a_question_is_kept_where_asked_for(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    with rag_tracer.trace_rag_query("what is light?", "physics"):
+        pass
+
+    assert (captured.spans[0].attributes or {})["rag.question.text"] == "what is light?"
+
+
+def test_an_exception_is_recorded_once_and_goes_on(captured: Capture) -> None:
+    with pytest.raises(ValueError, match="no"), trace_operation("step", {"attempt": 1}):
+        raise ValueError("no")
+
+    (span,) = captured.spans
+    assert span.status.status_code is StatusCode.ERROR
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_decorated_functions_are_spans_of_their_name(captured: Capture) -> None:
+    @trace_function()
+    def double(value: int) -> int:
+        return 2 * value
+
+    @trace_async_function()
+    async def triple(value: int) -> int:
+        return 3 * value
+
+    assert (double(2), asyncio.run(triple(2))) == (4, 6)
+    assert [span.name.rsplit(".", 1)[-1] for span in captured.spans] == ["double", "triple"]
+
+
+def test_context_crosses_awaits_and_threads(captured: Capture) -> None:
+    async def ask() -> tuple[str | None, str | None]:
+        with trace_operation("outer"):
+            return get_current_trace_id(), await asyncio.to_thread(get_current_trace_id)
+
+    here, there = asyncio.run(ask())
+    assert here == there
+    assert here == f"{captured.spans[0].context.trace_id:032x}"
+
+
+def test_outside_a_span_there_is_no_trace_and_events_go_nowhere() -> None:
+    add_span_event("nothing")
+    assert get_current_trace_id() is None
+
+
+def test_events_are_noted_on_the_span_in_progress(captured: Capture) -> None:
+    with trace_operation("outer"):
+        add_span_event("cache miss", {"key": "k"})
+
+    assert [(event.name, dict(event.attributes or {})) for event in captured.spans[0].events] == [
+        ("cache miss", {"key": "k"})
+    ]
