@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from otel_tutor import __version__
+from otel_tutor.cli.demo import demo
 from otel_tutor.cli.stack import down, status, up
 from otel_tutor.errors import OtelTutorError
 
@@ -21,7 +22,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (up, down, status):
+for command in (demo, up, down, status):
     cli.add_command(command)
 
 

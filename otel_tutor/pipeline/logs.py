@@ -9,11 +9,11 @@ from opentelemetry.sdk._logs import LoggerProvider
 __all__ = ["attach_logging"]
 
 # What telemetry says of itself stays out of telemetry: an export that fails must not make more to export.
-_OWN: Final = ("opentelemetry", "grpc", "otel_tutor")
+_SUBSTRATE: Final = ("opentelemetry", "grpc")
 
 
 def _is_the_apps(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] not in _OWN
+    return record.name != "otel_tutor" and record.name.partition(".")[0] not in _SUBSTRATE
 
 
 def attach_logging(provider: LoggerProvider) -> logging.Handler:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import socket
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import uuid4
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
@@ -22,7 +22,7 @@ from otel_tutor.settings import Settings
 __all__ = ["make_resource"]
 
 _MOST_PROCESSES: Final = 1024  # of one service on one host
-_leases: Final[list[IO[str]]] = []  # open while the process lives
+_leases: Final[list[int]] = []  # file descriptors, open while the process lives
 
 
 def make_resource(settings: Settings) -> Resource:
@@ -52,11 +52,11 @@ def _lease(service_name: str) -> int | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(_MOST_PROCESSES):
-            lock = (folder / str(number)).open("a")
+            lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                lock.close()
+                os.close(lock)
                 continue
             _leases.append(lock)
             return number

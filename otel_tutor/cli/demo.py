@@ -1,0 +1,114 @@
+"""`otel-tutor demo`: a tutor under load on the real stack, and what the backends say of it."""
+
+import asyncio
+import importlib.util
+import signal
+import sys
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from otel_tutor.cli.stack import binaries, port_option
+from otel_tutor.demo.tutor_program import tutor_program
+from otel_tutor.errors import OtelTutorError, StackError
+from otel_tutor.stack.backends import Backends, Span, tree
+from otel_tutor.stack.files import data_folder
+from otel_tutor.stack.ports import LOOPBACK, Ports, choose
+from otel_tutor.stack.stack import Stack
+
+__all__ = ["demo"]
+
+_NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
+
+
+@click.command(epilog="Example: otel-tutor demo --once --seconds 20")
+@click.option("--once", is_flag=True, help="Stop after the report, also on a terminal.")
+@click.option("--seconds", default=60, show_default=True, type=click.IntRange(5, 3600), help="How long the load runs.")
+@port_option
+def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
+    """Observe a real tutoring app: build what is missing, start all, ask questions, report what arrived."""
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise StackError(f"the demo needs {', '.join(missing)}: pip install 'otel-tutor[demo]'")
+    console = Console()
+    stack = Stack(data_folder() / "demo")
+    if stack.is_running():
+        raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
+    chosen = choose(ports)
+    found = binaries(console)
+    # SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is stopped in order.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with console.status("starting") as shown:
+            program = tutor_program(stack.data, chosen)
+            stack.up(found, chosen, extra=[program], leashed=True, tell=lambda name: shown.update(f"starting {name}"))
+        missing = _observe(console, chosen, seconds)
+        if not once and console.is_terminal and sys.stdin.isatty():
+            console.print("\nThe tutor stays up; stop everything with Ctrl-C.")
+            signal.pause()
+    except KeyboardInterrupt:
+        missing = []
+    finally:
+        stack.down()
+    if missing:
+        raise OtelTutorError(f"not everything arrived: {'; '.join(missing)}")
+
+
+def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
+    from otel_tutor.demo.load import run_load
+    from otel_tutor.demo.report import read_report
+
+    app = f"http://{LOOPBACK}:{ports['app']}"
+    with console.status(f"students ask questions for {seconds} s"):
+        load = asyncio.run(run_load(app, seconds=seconds))
+    console.print(f"Sent {sum(load.requests.values())} requests in {load.seconds:.0f} s.")
+    with Backends(ports) as backends, console.status("waiting for all of it to arrive"):
+        report = read_report(backends, load)
+    console.print(f"\n[bold]Prometheus[/]  {sum(report.requests.values())} requests, {report.request_rate:.1f} a second")
+    table = Table("", "P50 ms", "P95 ms", "P99 ms", box=None, pad_edge=False)
+    for title, one in report.latencies.items():
+        table.add_row(title, *(f"{1000 * value:.1f}" for value in (one.p50, one.p95, one.p99)))
+    console.print(table)
+    console.print("questions: " + ", ".join(f"{subject} {count}" for subject, count in sorted(report.questions.items())))
+    if report.exemplar:
+        console.print(
+            f"\n[bold]Exemplar[/]    the slowest /ask that left one took {1000 * report.exemplar.value:.1f} ms, "
+            f"in the bucket le={report.exemplar.labels['le']}: trace {report.exemplar.trace_id}"
+        )
+    console.print("\n[bold]Jaeger[/]      that trace")
+    _show_trace(console, list(report.trace))
+    console.print("\n[bold]VictoriaLogs[/] its log lines")
+    for line in report.logs:
+        console.print(
+            f"  {line['_time']} {line.get('severity_text', line.get('severity', ''))} {line['_msg']}", markup=False
+        )
+    _show_addresses(console, ports, report.exemplar.trace_id if report.exemplar else "")
+    return report.missing(load)
+
+
+def _show_trace(console: Console, spans: list[Span]) -> None:
+    branches: list[Tree] = []
+    roots: list[Tree] = []
+    for depth, span in tree(spans):
+        label = f"{span.name}  [dim]{1000 * span.duration:.1f} ms[/]"
+        branch = branches[depth - 1].add(label) if depth else Tree(label)
+        branches[depth:] = [branch]
+        if not depth:
+            roots.append(branch)
+    for root in roots:
+        console.print(root)
+
+
+def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:
+    console.print("\n[bold]Open[/]")
+    for title, address in {
+        "the tutor": f"{ports['app']}/",
+        "Prometheus API": f"{ports['prometheus']}/api/v1/query?query=http_requests_total",
+        "Jaeger API": f"{ports['jaeger']}/api/traces/{trace_id}",
+        "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
+        "Alertmanager": f"{ports['alertmanager']}/",
+    }.items():
+        console.print(f"  {title:<15} http://localhost:{address}", soft_wrap=True)

@@ -1,0 +1,209 @@
+"""configure(): what it takes, what it refuses and in which words, and that it never holds up an app.
+
+Global providers can be set once in a process, so each of these tests is a process of its own.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+
+def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that has `otel_tutor` imported, warnings being errors, with nothing listening on 4317."""
+    program = "import otel_tutor\n" + textwrap.dedent(code)
+    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_port()}", **environ}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **settings},
+    )
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "said"),
+    [
+        ("42", {}, "app=42 is not an application: pass a Starlette or FastAPI object"),
+        ("engine='sqlite://'", {}, "engine='sqlite://' is not a SQLAlchemy engine"),
+        ("endpoint='collector:4317'", {}, "endpoint='collector:4317' has no usable scheme and host: use http://host:4317"),
+        ("endpoint='http://collector:4318'", {}, "is the port of OTLP over HTTP; gRPC is spoken here: use port 4317"),
+        ("endpoint='http://collector:nan'", {}, "endpoint='http://collector:nan' is not a URL"),
+        ("endpoint=4317", {}, "endpoint=4317 is not usable: pass a non-empty string"),
+        ("service_name=''", {}, "service_name='' is not usable"),
+        ("", {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost"}, "OTEL_EXPORTER_OTLP_ENDPOINT='localhost' has no usable scheme"),
+        ("", {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "x:1"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT='x:1' has no usable"),
+        ("", {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "'http/protobuf' is not spoken here"),
+        ("", {"OTEL_METRICS_EXPORTER": "prometheus"}, "OTEL_METRICS_EXPORTER='prometheus' is not shipped: use otlp"),
+        ("", {"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "OTEL_METRIC_EXPORT_INTERVAL='5s' is not a number of milliseconds"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(arguments: str, environ: dict[str, str], said: str) -> None:
+    result = run(f"otel_tutor.configure({arguments})", **environ)
+
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("otel_tutor.errors.ConfigurationError: ")
+    assert said in last
+
+
+def test_an_app_that_serves_already_is_refused() -> None:
+    result = run("""
+        from starlette.applications import Starlette
+        from starlette.testclient import TestClient
+        app = Starlette()
+        TestClient(app).get("/")
+        otel_tutor.configure(app)
+    """)
+
+    assert "is already serving: call configure() before its first request" in result.stderr
+
+
+def test_configuring_twice_the_same_way_is_once_and_otherwise_is_refused() -> None:
+    result = run("""
+        otel_tutor.configure(service_name="a")
+        otel_tutor.configure(service_name="a")
+        try:
+            otel_tutor.configure(service_name="b")
+        except otel_tutor.ConfigurationError as error:
+            print(error)
+    """)
+
+    assert result.stdout.strip() == (
+        "service_name='b', but this process was configured with 'a': call configure() with one of them"
+    )
+
+
+def test_somebody_elses_provider_is_not_overridden_in_silence() -> None:
+    result = run("""
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        trace.set_tracer_provider(TracerProvider())
+        otel_tutor.configure()
+    """)
+
+    assert "a tracer provider is set already (opentelemetry.sdk.trace.TracerProvider)" in result.stderr
+
+
+def test_importing_starts_nothing_and_loads_no_grpc() -> None:
+    result = run("""
+        import sys, threading
+        import otel_tutor.monitoring, otel_tutor.tracing
+        print(sorted(name for name in sys.modules if name.partition(".")[0] == "grpc"), threading.active_count())
+    """)
+
+    assert result.stdout.strip() == "[] 1"
+
+
+def test_every_call_is_harmless_before_configure() -> None:
+    result = run("""
+        from otel_tutor.monitoring import metrics_collector
+        from otel_tutor.tracing import rag_tracer, get_current_trace_id
+        metrics_collector.track_rag_query("physics", 0.1, 3, 0.2)
+        with rag_tracer.trace_rag_query("why?", "physics"):
+            print(get_current_trace_id())
+    """)
+
+    assert (result.stdout.strip(), result.stderr) == ("None", "")
+
+
+def test_a_disabled_sdk_leaves_an_app_alone() -> None:
+    result = run(
+        """
+        import threading
+        from starlette.applications import Starlette
+        from starlette.testclient import TestClient
+        app = Starlette()
+        otel_tutor.configure(app)
+        print(TestClient(app).get("/").status_code, threading.active_count())
+        """,
+        OTEL_SDK_DISABLED="true",
+    )
+
+    assert result.stdout.strip() == "404 1"
+
+
+@pytest.mark.parametrize("listening", [False, True], ids=["nobody listens", "somebody listens and never answers"])
+def test_an_app_starts_works_and_ends_without_a_collector(listening: bool) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        if listening:
+            deaf.listen()
+        started = time.monotonic()
+        result = run(
+            """
+            import logging, time
+            from otel_tutor.monitoring import metrics_collector
+            from otel_tutor.tracing import trace_operation
+            begun = time.monotonic()
+            otel_tutor.configure()
+            for _ in range(1000):
+                with trace_operation("work"):
+                    metrics_collector.track_student_activity("physics", "optics")
+                    logging.getLogger("app").info("worked")
+            ended = time.monotonic()
+            otel_tutor.shutdown()
+            print(f"{ended - begun:.1f} {time.monotonic() - ended:.1f}")
+            """,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{deaf.getsockname()[1]}",
+        )
+        elapsed = time.monotonic() - started
+
+    working, stopping = map(float, result.stdout.split())
+    assert working < 5
+    assert stopping <= 3.1
+    assert elapsed < 20
+    lines = [line for line in result.stderr.splitlines() if line]
+    assert len(lines) <= 1, result.stderr
+
+
+def test_log_records_are_kept_from_the_exporters_own_errors() -> None:
+    result = run("""
+        import logging
+        otel_tutor.configure()
+        handler = logging.getLogger().handlers[-1]
+        names = ["app", "otel_tutor.demo.tutor", "otel_tutor", "opentelemetry.exporter", "grpc"]
+        records = [logging.LogRecord(name, logging.ERROR, "", 0, "x", None, None) for name in names]
+        print([record.name for record in records if handler.filter(record)])
+    """)
+
+    assert result.stdout.strip() == "['app', 'otel_tutor.demo.tutor']"
+
+
+def test_two_processes_of_a_service_have_different_instances_that_survive_a_restart() -> None:
+    code = """
+        import sys
+        from opentelemetry import trace
+        otel_tutor.configure(service_name="restarted")
+        print(trace.get_tracer_provider().resource.attributes["service.instance.id"], flush=True)
+        sys.stdin.read()
+    """
+    command = [sys.executable, "-c", "import otel_tutor\n" + textwrap.dedent(code)]
+    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
+
+    with start() as first, start() as second:
+        assert first.stdout
+        assert second.stdout
+        names = {first.stdout.readline(), second.stdout.readline()}
+        first.kill()
+        first.wait()
+        with start() as third:
+            assert third.stdout
+            assert third.stdout.readline() in names
+            third.kill()
+        second.kill()
+    assert len(names) == 2
