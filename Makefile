@@ -8,6 +8,7 @@ demo: .venv/ready
 	$(BIN)/otel-tutor demo
 
 test: .venv/ready lint
+	$(BIN)/otel-tutor build
 	$(BIN)/pytest
 
 lint: .venv/ready

@@ -3,11 +3,11 @@
 import atexit
 import os
 import threading
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
+from otel_tutor.database import as_engines, observe_engine
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.settings import Settings
 
@@ -26,7 +26,6 @@ class _State:
         self.lock = threading.RLock()
         self.settings: Settings | None = None
         self.providers: Providers | None = None
-        self.engines: list[Any] = []
 
 
 _state: Final = _State()
@@ -55,13 +54,15 @@ def configure(
         raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
     if app is not None and app.middleware_stack is not None:
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
-    engines = _engines(engine)
+    engines = as_engines(engine)
     settings = Settings.read(service_name=service_name, endpoint=endpoint)
     with _state.lock:
         start(settings)
         if app is not None:
             _observe_app(app)
-        _observe_engines(engines)
+        if _state.providers is not None:
+            for one in engines:
+                observe_engine(one)
 
 
 def shutdown() -> None:
@@ -120,27 +121,3 @@ def _observe_app(app: Starlette) -> None:
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict):
         native.update(tracing=False, metrics=False, logs=False)
-
-
-def _engines(engine: Any) -> list[Any]:
-    if engine is None:
-        return []
-    given: Iterable[Any] = engine if isinstance(engine, (list, tuple)) else [engine]
-    engines = [getattr(one, "sync_engine", one) for one in given]
-    for one in engines:
-        if not (hasattr(one, "pool") and hasattr(one, "dialect")):
-            raise ConfigurationError(f"engine={one!r} is not a SQLAlchemy engine: pass what create_engine() returned")
-    return engines
-
-
-def _observe_engines(engines: list[Any]) -> None:
-    new = [engine for engine in engines if engine not in _state.engines]
-    if not new or _state.providers is None:
-        return
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
-
-    instrumentor = SQLAlchemyInstrumentor()
-    if instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.uninstrument()
-    _state.engines += new
-    instrumentor.instrument(engines=_state.engines)

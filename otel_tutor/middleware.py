@@ -30,7 +30,7 @@ _CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the r
 _SERVER_ERROR: Final = 500
 
 _in_progress: Final[dict[int, "_Request"]] = {}
-_routes_seen: Final[set[tuple[str, str | None]]] = set()
+_routes_seen: Final[set[tuple[str, str | None]]] = set()  # bounded, as both of its parts are
 
 
 class _Request:
@@ -66,7 +66,9 @@ class _Request:
             self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
         labels: dict[str, str | int] = {catalogue.METHOD.key: self.method, catalogue.STATUS_CODE.key: self.status}
         self.span.set_attribute(catalogue.STATUS_CODE.key, self.status)
-        if (route := self.route()) is not None:
+        route = self.route()
+        _routes_seen.add((self.method, route))
+        if route is not None:
             labels[catalogue.ROUTE.key] = route
             self.span.set_attribute(catalogue.ROUTE.key, route)
             self.span.update_name(f"{self.method} {route}")
@@ -126,8 +128,8 @@ def observe_requests_in_progress() -> None:
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
     now = Counter((request.method, request.route()) for request in list(_in_progress.values()))
-    _routes_seen.update(now)  # a route that went quiet is reported as 0, not forgotten at its last count
-    for method, route in list(_routes_seen):
+    # A route that went quiet is reported as 0, not forgotten at its last count.
+    for method, route in _routes_seen | now.keys():
         labels = {catalogue.METHOD.key: method}
         if route is not None:
             labels[catalogue.ROUTE.key] = route

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from otel_tutor.cli.progress import BuildDisplay
+from otel_tutor.stack.build import Binaries, provide
+from otel_tutor.stack.files import cache_folder, shipped
 from otel_tutor.testing import Capture, capture
 
 
@@ -32,6 +36,13 @@ def captured_session() -> Capture:
 def captured(captured_session: Capture) -> Capture:
     captured_session.clear()
     return captured_session
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """Every component, from PATH or the cache; `make test` has built what was missing."""
+    with BuildDisplay(Console()) as display:
+        return provide(shipped(), cache_folder(), display)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import click
 
 from otel_tutor import __version__
 from otel_tutor.cli.demo import demo
-from otel_tutor.cli.stack import down, status, up
+from otel_tutor.cli.stack import build, down, status, up
 from otel_tutor.errors import OtelTutorError
 
 __all__ = ["main"]
@@ -22,7 +22,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (demo, up, down, status):
+for command in (build, demo, up, down, status):
     cli.add_command(command)
 
 

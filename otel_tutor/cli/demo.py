@@ -32,7 +32,7 @@ def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
     """Observe a real tutoring app: build what is missing, start all, ask questions, report what arrived."""
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise StackError(f"the demo needs {', '.join(missing)}: pip install 'otel-tutor[demo]'")
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     stack = Stack(data_folder() / "demo")
     if stack.is_running():
         raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
@@ -111,4 +111,4 @@ def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:
         "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
         "Alertmanager": f"{ports['alertmanager']}/",
     }.items():
-        console.print(f"  {title:<15} http://localhost:{address}", soft_wrap=True)
+        console.print(f"  {title:<15} http://localhost:{address}")

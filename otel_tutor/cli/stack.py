@@ -1,4 +1,4 @@
-"""`otel-tutor up`, `down` and `status`."""
+"""`otel-tutor build`, `up`, `down` and `status`."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from otel_tutor.stack.files import cache_folder, data_folder, shipped
 from otel_tutor.stack.ports import DEFAULTS, choose
 from otel_tutor.stack.stack import Stack
 
-__all__ = ["binaries", "down", "port_option", "status", "up"]
+__all__ = ["binaries", "build", "down", "port_option", "status", "up"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,6 +35,13 @@ def binaries(console: Console) -> Binaries:
     """Every binary of the stack, built where missing, with progress on the console."""
     with BuildDisplay(console) as display:
         return provide(shipped(), cache_folder(), display)
+
+
+@click.command(epilog="Example: otel-tutor build")
+def build() -> None:
+    """Build the components that are neither installed nor in the cache, and start nothing."""
+    for name, path in sorted(binaries(Console()).items()):
+        click.echo(f"{name:<14} {path}")
 
 
 @click.command(epilog="Example: otel-tutor up --port prometheus=9091")

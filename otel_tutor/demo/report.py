@@ -60,12 +60,11 @@ def read_report(backends: Backends, load: LoadResult) -> Report:
     """Wait until what was sent has arrived, or has had ample time to, and read all of it back."""
     requests = wait_for(lambda: _requests(backends, load), lambda seen: seen == load.requests, seconds=_ARRIVAL_SECONDS)
     questions = _by(backends.query(f"sum by (subject) (student_questions_total{{{_JOB}}})"), "subject")
-    window = f"{max(60, int(load.seconds) + _ARRIVAL_SECONDS)}s"
     exemplar, trace, logs = _slowest(backends, load.seconds + 2 * _ARRIVAL_SECONDS)
     return Report(
         requests=requests,
         request_rate=sum(requests.values()) / load.seconds,
-        latencies={title: _percentiles(backends, family, window) for title, family in _LATENCIES.items()},
+        latencies={title: _percentiles(backends, family) for title, family in _LATENCIES.items()},
         questions=questions,
         exemplar=exemplar,
         trace=trace,
@@ -88,10 +87,11 @@ def _by(samples: Sequence[Sample], label: str) -> dict[str, int]:
     return {sample.labels[label]: int(sample.value) for sample in samples}
 
 
-def _percentiles(backends: Backends, family: str, window: str) -> Percentiles:
+def _percentiles(backends: Backends, family: str) -> Percentiles:
+    """Over the life of the tutor's processes, which is the load: a rate() would lack what the first scrape found."""
+
     def quantile(share: float) -> float:
-        rate = f"sum by (le) (rate({family}_bucket{{{_JOB}}}[{window}]))"
-        samples = backends.query(f"histogram_quantile({share}, {rate})")
+        samples = backends.query(f"histogram_quantile({share}, sum by (le) ({family}_bucket{{{_JOB}}}))")
         return samples[0].value if samples else float("nan")
 
     return Percentiles(quantile(0.5), quantile(0.95), quantile(0.99))

@@ -21,7 +21,7 @@ from otel_tutor.stack.supervision import Supervisor
 __all__ = ["Stack", "Status"]
 
 _READY_SECONDS: Final = 60  # generous: a component that recovers a large write-ahead log is slow to be ready
-_RUNNING: Final = ("STARTING", "RUNNING", "BACKOFF")
+_ALIVE: Final = ("STARTING", "RUNNING")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class Stack:
     def _wait(self, program: Program) -> None:
         def is_ready() -> bool:
             state = self.supervisor.processes()[program.name]["statename"]
-            if state not in _RUNNING:
+            if state not in _ALIVE:
                 raise StackError(self._failure(program, f"ended ({state.lower()})"))
             return _answers(program.ready)
 

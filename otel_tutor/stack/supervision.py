@@ -26,6 +26,8 @@ __all__ = ["Supervisor"]
 MARK: Final = "OTEL_TUTOR_STACK"  # environment variable by which a process of ours is known, whoever is its parent
 _STOP_SECONDS: Final = 10  # for one process to end by itself; the Collector drains its queues in that time
 _LOG_BYTES: Final = "10MB"  # a component's log, kept twice
+_PID_FILE: Final = "supervisord.pid"
+_LONGEST_SOCKET: Final = 100  # bytes; the kernel takes 107 on Linux, 103 on macOS
 
 
 class Supervisor:
@@ -34,11 +36,10 @@ class Supervisor:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.logs = data / "logs"
-        # In the temporary folder: the path of a socket may not be longer than 107 bytes, a data folder's may.
-        name = hashlib.sha256(str(data).encode()).hexdigest()[:16]
-        self._run = Path(tempfile.gettempdir()) / f"otel-tutor-{os.getuid()}-{name}"
+        self._run = _socket_folder(data)
         self._socket = self._run / "supervisor.sock"
         self._configuration = data / "supervisord.conf"
+        self._process: subprocess.Popen[bytes] | None = None  # where this process is the one that started it
 
     def start(self, programs: Sequence[Program], environment: Mapping[str, str], *, leashed: bool) -> None:
         """Start supervisord, with nothing running in it yet. On a leash, it ends when this process does."""
@@ -49,7 +50,7 @@ class Supervisor:
         if leashed:
             command = [sys.executable, "-IS", leash.__file__, *command]
         with (self.logs / "supervisord.out").open("w") as output:
-            process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 command,
                 env={**environment, MARK: str(self.data)},
                 cwd=self.data,
@@ -77,7 +78,7 @@ class Supervisor:
 
     def start_program(self, name: str) -> None:
         """Start one program; returns when its process exists, not when it is ready."""
-        self._call("startProcess", name, True)
+        self._call("startProcess", name, False)
 
     def processes(self) -> dict[str, dict[str, Any]]:
         """By program: `statename`, `pid`, `start` (Unix seconds), `exitstatus`, as supervisord reports them."""
@@ -97,9 +98,11 @@ class Supervisor:
             process.terminate()
         for process in psutil.wait_procs(left, timeout=_STOP_SECONDS)[1]:
             process.kill()
-        for leftover in (self._socket, self._configuration):
+        if self._process is not None:
+            self._process.wait()
+        for leftover in (self._socket, self._run / _PID_FILE, self._configuration):
             leftover.unlink(missing_ok=True)
-        if self._run.is_dir():
+        if self._run != self.data and self._run.is_dir():
             self._run.rmdir()
         return len(left)
 
@@ -133,7 +136,7 @@ class Supervisor:
 [supervisord]
 nodaemon=true
 logfile={self.logs / "supervisord.log"}
-pidfile={self._run / "supervisord.pid"}
+pidfile={self._run / _PID_FILE}
 [unix_http_server]
 file={self._socket}
 chmod=0600
@@ -152,8 +155,8 @@ environment={environment}
 priority={priority}
 autostart=false
 autorestart=true
-startsecs=0
-startretries=10
+startsecs=1
+startretries=3
 stopsignal={signal.SIGTERM.name.removeprefix("SIG")}
 stopwaitsecs={_STOP_SECONDS}
 stopasgroup=true
@@ -163,3 +166,11 @@ stdout_logfile={self.logs / program.name}.log
 stdout_logfile_maxbytes={_LOG_BYTES}
 stdout_logfile_backups=1
 """
+
+
+def _socket_folder(data: Path) -> Path:
+    """The data folder, or one of its own among the temporary ones where the socket's path would be too long."""
+    if len(os.fsencode(data / "supervisor.sock")) <= _LONGEST_SOCKET:
+        return data
+    name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"otel-tutor-{os.getuid()}-{name}"

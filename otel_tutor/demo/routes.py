@@ -1,0 +1,145 @@
+"""The tutor's HTTP interface: an endpoint checks its input and leaves blocking work to a thread, trace context included."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from otel_tutor.demo import body
+from otel_tutor.demo.body import BadInputError
+from otel_tutor.demo.faults import Faults
+from otel_tutor.demo.outbox import Outbox
+from otel_tutor.demo.page import PAGE
+from otel_tutor.demo.practice import Practice
+from otel_tutor.demo.sessions import Sessions
+from otel_tutor.demo.tutor import Reply, Tutor
+
+__all__ = ["ROUTES", "Services"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the endpoints call; one of each per worker process."""
+
+    tutor: Tutor
+    practice: Practice
+    sessions: Sessions
+    outbox: Outbox
+    faults: Faults
+    subjects: Sequence[str]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.state.services
+    return services
+
+
+async def _page(_: Request) -> Response:
+    return HTMLResponse(PAGE)
+
+
+async def _ask(request: Request) -> Response:
+    services, given = _services(request), await body.read_object(request)
+    question, session = body.text(given, "question"), body.session(given)
+    subject = given.get("subject")
+    if subject is not None:
+        subject = body.choice(subject, services.subjects)
+    return JSONResponse(_reply(await run_in_threadpool(services.tutor.ask, question, subject, session)))
+
+
+def _reply(reply: Reply) -> dict[str, object]:
+    return {
+        "answer": reply.answer,
+        "subject": reply.subject,
+        "topic": reply.topic,
+        "sources": [
+            {"topic": scored.passage.topic, "text": scored.passage.text, "score": round(scored.score, 4)}
+            for scored in reply.sources
+        ],
+        "trace_id": reply.trace_id,
+        "seconds": {"retrieval": reply.retrieval_seconds, "generation": reply.generation_seconds},
+    }
+
+
+async def _open_session(request: Request) -> Response:
+    session = await run_in_threadpool(_services(request).sessions.open)
+    return JSONResponse({"session": session}, status_code=201)
+
+
+async def _end_session(request: Request) -> Response:
+    if not await run_in_threadpool(_services(request).sessions.end, request.path_params["session_id"]):
+        raise HTTPException(404, "There is no open session of that identifier.")
+    return Response(status_code=204)
+
+
+async def _subjects(request: Request) -> Response:
+    return JSONResponse({"subjects": list(_services(request).subjects)})
+
+
+async def _practice(request: Request) -> Response:
+    services = _services(request)
+    subject = body.choice(request.path_params["subject"], services.subjects)
+    items = [
+        {"item": number, "topic": item.topic, "question": item.question}
+        for number, item in enumerate(services.practice.items(subject))
+    ]
+    return JSONResponse({"subject": subject, "items": items})
+
+
+async def _answer(request: Request) -> Response:
+    services = _services(request)
+    subject = body.choice(request.path_params["subject"], services.subjects)
+    given = await body.read_object(request)
+    item, answer, session = body.integer(given, "item"), body.text(given, "answer"), body.session(given)
+    try:
+        correct = await run_in_threadpool(services.practice.mark, subject, item, answer, session)
+    except IndexError:
+        raise BadInputError(f"There is no practice item {item} in {subject}.") from None
+    return JSONResponse({"correct": correct})
+
+
+async def _sync(request: Request) -> Response:
+    drained = await run_in_threadpool(_services(request).outbox.drain)
+    return JSONResponse({"records": dict(drained.records), "remaining": drained.remaining, "seconds": drained.seconds})
+
+
+async def _faults(request: Request) -> Response:
+    return JSONResponse(_services(request).faults.states())
+
+
+async def _switch_fault(request: Request) -> Response:
+    if not _is_local(request):
+        raise HTTPException(403, "Faults are switched from the machine that the tutor runs on.")
+    faults, on = _services(request).faults, body.boolean(await body.read_object(request), "on")
+    try:
+        faults.switch(request.path_params["name"], on)
+    except ValueError as error:
+        raise BadInputError(str(error)) from None
+    return JSONResponse(faults.states())
+
+
+def _is_local(request: Request) -> bool:
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+ROUTES: Final = (
+    Route("/", _page),
+    Route("/ask", _ask, methods=["POST"]),
+    Route("/sessions", _open_session, methods=["POST"]),
+    Route("/sessions/{session_id}", _end_session, methods=["DELETE"]),
+    Route("/subjects", _subjects),
+    Route("/practice/{subject}", _practice),
+    Route("/practice/{subject}/answers", _answer, methods=["POST"]),
+    Route("/sync", _sync, methods=["POST"]),
+    Route("/faults", _faults),
+    Route("/faults/{name}", _switch_fault, methods=["PUT"]),
+)

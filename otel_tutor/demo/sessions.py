@@ -1,0 +1,67 @@
+"""Student sessions, and how many are open, over all worker processes."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+from sqlalchemy import Engine, update
+
+from otel_tutor.demo.lock import ProcessLock
+from otel_tutor.demo.outbox import queue
+from otel_tutor.demo.store import SessionRow, writing
+
+__all__ = ["ActiveSessions", "Sessions"]
+
+
+class Sessions:
+    """Opens and ends sessions; one may be ended by another worker than the one that opened it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def open(self) -> str:
+        """Open a session and return its identifier."""
+        row = SessionRow()
+        with writing(self._engine) as database:
+            queue(database, "session", row)
+            database.add(row)
+            return row.id
+
+    def end(self, session_id: str) -> bool:
+        """End a session; False when there is no open one of that identifier."""
+        statement = (
+            update(SessionRow)
+            .where(SessionRow.id == session_id, SessionRow.ended_at.is_(None))
+            .values(ended_at=time.time())
+            .returning(SessionRow)
+        )
+        with writing(self._engine) as database:
+            row = database.scalars(statement).one_or_none()
+            if row is not None:
+                queue(database, "session", row)
+            return row is not None
+
+
+class ActiveSessions:
+    """The part of the open sessions that this worker reports.
+
+    The worker that holds a lock reports the database's count and every other reports 0, so that the sum is exact whichever
+    worker opens, ends, crashes or restarts.
+    """
+
+    def __init__(self, database: Path, lock: Path) -> None:
+        # A connection of its own, unseen by telemetry: what is looked at every second would fill the traces with noise.
+        self._connection = sqlite3.connect(database, check_same_thread=False)
+        self._lock = ProcessLock(lock)
+
+    def count(self) -> int:
+        """The number of open sessions if this worker is the one to report them, else 0."""
+        if not self._lock.acquire():
+            return 0
+        found: tuple[int] = self._connection.execute("SELECT count(*) FROM sessions WHERE ended_at IS NULL").fetchone()
+        return found[0]
+
+    def close(self) -> None:
+        """Leave the reporting to another worker."""
+        self._connection.close()
+        self._lock.release()

@@ -1,0 +1,80 @@
+"""Every series of the first slice arrives under the name, type and labels that users count on; adding one is a line."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from otel_tutor.catalogue import CATALOGUE
+from otel_tutor.demo.load import run_load
+from otel_tutor.stack.backends import wait_for
+from tests.stack.conftest import Running
+
+CONTRACT = {
+    "http_requests_total": ("counter", {"method", "endpoint", "status"}),
+    "http_request_duration_seconds": ("histogram", {"method", "endpoint"}),
+    "http_requests_in_progress": ("gauge", {"method", "endpoint"}),
+    "rag_queries_total": ("counter", {"subject", "status"}),
+    "rag_retrieval_duration_seconds": ("histogram", {"subject"}),
+    "rag_context_documents": ("histogram", {"subject"}),
+    "rag_generation_duration_seconds": ("histogram", {"subject"}),
+    "model_inference_duration_seconds": ("histogram", {"model_name", "quantization_type"}),
+    "model_inference_total": ("counter", {"model_name", "quantization_type", "status"}),
+    "model_token_count": ("histogram", {"model_name", "type"}),
+    "model_memory_usage_bytes": ("gauge", {"model_name"}),
+    "student_questions_total": ("counter", {"subject", "topic"}),
+    "student_sessions_active": ("gauge", set[str]()),
+    "student_practice_answers_total": ("counter", {"subject", "correct"}),
+}
+
+
+@pytest.fixture(scope="module")
+def metadata(running: Running) -> dict[str, Any]:
+    """What Prometheus knows of each family, once all of them were scraped."""
+    asyncio.run(run_load(running.app, requests=60))
+    httpx2.get(f"{running.app}/no/such/page")
+
+    def read() -> dict[str, Any]:
+        answer: dict[str, Any] = httpx2.get(f"{running.backends.prometheus}/api/v1/metadata").json()["data"]
+        return answer
+
+    complete: Callable[[dict[str, Any]], bool] = lambda seen: all(family(name) in seen for name in CONTRACT)  # noqa: E731
+    return wait_for(read, complete, seconds=30)
+
+
+def family(name: str) -> str:
+    """OpenMetrics names a counter's family without its suffix."""
+    return name.removesuffix("_total") if CONTRACT[name][0] == "counter" else name
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_series_has_its_name_type_meaning_and_labels(running: Running, metadata: dict[str, Any], name: str) -> None:
+    kind, labels = CONTRACT[name]
+    (described,) = metadata[family(name)]
+    series = f"{name}_bucket" if kind == "histogram" else name
+    samples = running.backends.query(series)
+
+    assert described["type"] == kind
+    assert described["help"]
+    expected = labels | {"__name__", "job", "instance"} | ({"le"} if kind == "histogram" else set())
+    assert [sorted(sample.labels) for sample in samples] == [sorted(expected)] * len(samples)
+    assert samples
+
+
+def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any]) -> None:
+    assert {row.meaning for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
+
+
+def test_a_path_nobody_serves_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:
+    samples = running.backends.query('http_requests_total{endpoint="unmatched",status="404"}')
+
+    assert sum(sample.value for sample in samples) == 1
+
+
+def test_sessions_that_ended_are_not_active(running: Running, metadata: dict[str, Any]) -> None:
+    def active() -> float:
+        return sum(sample.value for sample in running.backends.query("student_sessions_active"))
+
+    assert wait_for(active, lambda seen: seen == 0, seconds=30) == 0

@@ -1,0 +1,54 @@
+"""Counts are exact: with two workers, and with the Collector killed while students ask."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+
+import psutil
+
+from otel_tutor.demo.load import LoadResult, run_load
+from otel_tutor.demo.report import read_report
+from otel_tutor.stack.backends import wait_for
+from tests.stack.conftest import Running
+
+Requests = Mapping[tuple[str, str, int], int]
+
+
+def added(before: Requests, after: Requests) -> Requests:
+    return {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
+
+
+def test_two_workers_count_every_request_once(running: Running) -> None:
+    load = asyncio.run(run_load(running.app, requests=600))
+    report = read_report(running.backends, load)
+
+    assert report.missing(load) == []
+    workers = {sample.labels["instance"] for sample in running.backends.query('http_requests_total{job="tutor"}')}
+    assert len(workers) == 2
+
+
+def test_killing_the_collector_changes_no_response_and_loses_no_count(running: Running) -> None:
+    before: LoadResult = asyncio.run(run_load(running.app, requests=50))
+    known = read_report(running.backends, before).requests
+
+    async def load_while_the_collector_dies() -> LoadResult:
+        load = asyncio.create_task(run_load(running.app, seconds=12))
+        victim = psutil.Process(running.pid("collector"))
+        os.kill(victim.pid, signal.SIGKILL)
+        await asyncio.to_thread(victim.wait)
+        await asyncio.to_thread(wait_for, lambda: running.pid("collector"), lambda pid: pid != victim.pid, seconds=10)
+        os.kill(running.pid("collector"), signal.SIGKILL)
+        return await load
+
+    load = asyncio.run(load_while_the_collector_dies())
+
+    assert {status for _, _, status in load.requests} <= {200, 201, 204}
+
+    def counted() -> Requests:
+        samples = running.backends.query('sum by (method, endpoint, status) (http_requests_total{job="tutor"})')
+        keys = ((s.labels["method"], s.labels["endpoint"], int(s.labels["status"])) for s in samples)
+        totals = dict(zip(keys, (int(sample.value) for sample in samples), strict=True))
+        return {key: total for key, total in added(known, totals).items() if key[1] != "/"}
+
+    assert wait_for(counted, lambda seen: seen == load.requests, seconds=40) == load.requests

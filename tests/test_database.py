@@ -1,0 +1,65 @@
+"""SQL statements as spans, on real SQLite."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from opentelemetry.trace import SpanKind, StatusCode
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+import otel_tutor
+from otel_tutor.testing import Capture
+from otel_tutor.tracing import trace_operation
+
+
+@pytest.fixture
+def engine(tmp_path: Path, captured: Capture) -> Engine:
+    engine = create_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    otel_tutor.configure(engine=engine)
+    return engine
+
+
+def test_a_statement_is_a_client_span_without_its_values(engine: Engine, captured: Capture) -> None:
+    with trace_operation("request"), engine.connect() as connection:
+        connection.execute(text("SELECT :name"), {"name": "Ada Lovelace"})
+
+    statement, request = captured.spans
+    assert (statement.kind, statement.parent) == (SpanKind.CLIENT, request.context)
+    assert dict(statement.attributes or {})["db.query.text"] == "SELECT ?"
+    assert "Lovelace" not in statement.to_json()
+    engine.dispose()
+
+
+def test_a_failed_statement_is_an_error(engine: Engine, captured: Capture) -> None:
+    with engine.connect() as connection, pytest.raises(OperationalError):
+        connection.execute(text("SELECT nothing"))
+
+    assert captured.spans[0].status.status_code is StatusCode.ERROR
+    engine.dispose()
+
+
+def test_engines_may_come_later_and_twice(engine: Engine, captured: Capture) -> None:
+    later = create_engine("sqlite://")
+    otel_tutor.configure(engine=[engine, later])
+    for one in (engine, later):
+        with one.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        one.dispose()
+
+    assert len(captured.spans) == 2
+
+
+def test_statements_in_a_thread_belong_to_the_trace_that_started_it(engine: Engine, captured: Capture) -> None:
+    def query() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    async def ask() -> None:
+        with trace_operation("request"):
+            await asyncio.to_thread(query)
+
+    asyncio.run(ask())
+    engine.dispose()
+    statement, request = captured.spans
+    assert statement.parent == request.context
