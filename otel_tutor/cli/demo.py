@@ -1,6 +1,7 @@
 """`otel-tutor demo`: a tutor under load on the real stack, and what the backends say of it."""
 
 import asyncio
+import contextlib
 import importlib.util
 import signal
 import sys
@@ -48,9 +49,8 @@ def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
         missing = _observe(console, chosen, seconds)
         if not once and console.is_terminal and sys.stdin.isatty():
             console.print("\nThe tutor stays up; stop everything with Ctrl-C.")
-            signal.pause()
-    except KeyboardInterrupt:
-        missing = []
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
     finally:
         stack.down()
     if missing:

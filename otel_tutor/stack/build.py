@@ -206,8 +206,7 @@ _CAUSES: Final = {
 
 
 def _explain(component: Component, command: list[str], code: int, log: Path) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    text = text[text.rfind("\n$ cd ") :]
+    text = log.read_text(encoding="utf-8", errors="replace").rpartition("$ cd ")[2]  # what the last command said
     cause = next((remedy for sign, remedy in _CAUSES.items() if sign in text), "the log says why")
     words = " ".join([Path(command[0]).name, *command[1:]])
     return f"building {component.name} {component.version} failed: {cause} (`{words}` exited {code}; log: {log})"

@@ -12,6 +12,7 @@ import httpx2
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from otel_tutor.errors import StackError
+from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.files import check_yaml, copy_configuration, shipped
 from otel_tutor.stack.ports import Ports, check_free
@@ -67,23 +68,13 @@ class Stack:
         Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
         the process that started it.
         """
-        source = shipped()
-        check_yaml(source)
-        configuration = self.data / "config"
+        configuration = self._lay_out(ports)
         programs = [*stack_programs(binaries, configuration, self.data, ports), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
-        try:
-            self.data.mkdir(parents=True, exist_ok=True)
-            copy_configuration(source, configuration)
-            _write_targets(configuration / "collector" / "backends" / "targets", ports)
-        except OSError as error:
-            raise StackError(
-                f"{self.data} cannot be used ({error.strerror}): set OTEL_TUTOR_DATA to another folder"
-            ) from None
         environment = stack_environment(self.data, ports)
-        check_configuration(binaries, source, environment)
+        check_configuration(binaries, shipped(), environment)
         recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
         self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
         try:
@@ -92,6 +83,7 @@ class Stack:
                 tell(program.name)
                 self.supervisor.start_program(program.name)
                 self._wait(program)
+            self._settle()
         except BaseException:
             self.down()
             raise
@@ -122,6 +114,23 @@ class Stack:
         except (OSError, ValueError):
             raise StackError("the stack is not running: start it with `otel-tutor up`") from None
         return recorded
+
+    def _lay_out(self, ports: Ports) -> Path:
+        """Copy the configuration into the data folder, with this machine's addresses in it."""
+        check_yaml(shipped())
+        configuration = self.data / "config"
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+            copy_configuration(shipped(), configuration)
+            _write_targets(configuration / "collector" / "backends" / "targets", ports)
+        except OSError as error:
+            remedy = "set OTEL_TUTOR_DATA to another folder"
+            raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
+        return configuration
+
+    def _settle(self) -> None:
+        """Wait until supervisord, too, holds every program for running: it watches each for its first second."""
+        wait_for(lambda: {one["statename"] for one in self.supervisor.processes().values()}, {"RUNNING"}.__eq__, seconds=5)
 
     def _wait(self, program: Program) -> None:
         def is_ready() -> bool:

@@ -101,7 +101,8 @@ class Supervisor:
         if self._process is not None:
             self._process.wait()
         for leftover in (self._socket, self._run / _PID_FILE, self._configuration):
-            leftover.unlink(missing_ok=True)
+            if leftover.exists():
+                leftover.unlink()
         if self._run != self.data and self._run.is_dir():
             self._run.rmdir()
         return len(left)

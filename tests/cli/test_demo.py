@@ -1,0 +1,50 @@
+"""`otel-tutor demo`: what it shows, and that it leaves nothing behind however it ends."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from tests.cli.conftest import Run, left_running
+
+
+def test_the_demo_reports_what_the_backends_hold(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:
+    result = run("demo", "--seconds", "8")
+
+    assert result.returncode == 0, result.stderr
+    for part in ("HTTP request ", "RAG retrieval ", "questions: biology", "le=", "rag.retrieval", "subject="):
+        assert part in result.stdout
+    assert left_running(environment) == []
+
+
+def test_what_did_not_arrive_fails_the_demo(run: Run, binaries: Binaries, tmp_path: Path, repository: Path) -> None:
+    for folder in ("otel_tutor", "collector", "alerts"):
+        shutil.copytree(repository / folder, tmp_path / "checkout" / folder)
+    naming = tmp_path / "checkout" / "collector" / "naming.yaml"
+    naming.write_text(naming.read_text().replace('"student_questions_total"', '"questions_by_another_name_total"'))
+    result = run("demo", "--seconds", "5", PYTHONPATH=str(tmp_path / "checkout"))
+
+    assert result.returncode == 1
+    assert "otel-tutor: not everything arrived: of " in result.stderr
+    assert "questions 0 are in student_questions_total" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_an_interrupted_demo_leaves_no_process_behind(
+    command: list[str], binaries: Binaries, environment: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    with (tmp_path / "out").open("w") as output:
+        demo = subprocess.Popen([*command, "demo"], stdout=output, stderr=output, env=environment)
+    wait_for(lambda: len(left_running(environment)), lambda count: count > 8, seconds=60)
+    demo.send_signal(number)
+
+    assert demo.wait(timeout=60) == {signal.SIGKILL: -9}.get(number, 130)
+    assert wait_for(lambda: left_running(environment), lambda left: not left, seconds=30) == []
+    assert "Traceback" not in (tmp_path / "out").read_text()
+    assert {path for path in Path(tempfile.gettempdir()).iterdir() if "otel" in path.name} <= before

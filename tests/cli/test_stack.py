@@ -1,0 +1,147 @@
+"""`otel-tutor up`, `status` and `down`, and the mistakes people make with them."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from tests.cli.conftest import Run, left_running
+
+
+def one_line(text: str) -> str:
+    """The text, having made sure that it is one actionable line of ours."""
+    (line,) = text.strip().splitlines()
+    assert line.startswith("otel-tutor: ")
+    return line
+
+
+def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict[str, int]) -> None:
+    first, second = run("up"), run("up")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert "The stack is up already." in second.stdout
+    assert httpx2.get(f"http://127.0.0.1:{ports['prometheus']}/-/ready").status_code == 200
+
+    status = run("status")
+    assert status.returncode == 0
+    assert re.findall(r"^(\S+) +running", status.stdout, re.MULTILINE) == [
+        "victorialogs",
+        "jaeger",
+        "alertmanager",
+        "node-exporter",
+        "prometheus",
+        "collector",
+    ]
+
+    assert "Stopped" in run("down").stdout
+    again = run("down")
+    assert (again.returncode, again.stdout.strip()) == (0, "The stack was not running.")
+    assert one_line(run("status").stderr) == "otel-tutor: the stack is not running: start it with `otel-tutor up`"
+
+
+def test_only_loopback_is_listened_on(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:
+    assert run("up").returncode == 0
+    ours = {process.pid for process in left_running(environment)}
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.net_connections(kind="inet")
+        if connection.pid in ours and connection.status == psutil.CONN_LISTEN and connection.laddr
+    ]
+
+    assert len(listening) >= 13
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries: Binaries, ports: dict[str, int]) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", ports["jaeger"]))
+        squatter.listen()
+        result = run("up")
+
+    assert result.returncode == 1
+    said = one_line(result.stderr)
+    assert f"port {ports['jaeger']} (jaeger) is taken by" in said
+    assert f"(pid {os.getpid()})" in said
+    assert "choose another with --port jaeger=NUMBER" in said
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("grafana=3000", "there is no port 'grafana': choose one of app, otlp, prometheus"),
+        ("jaeger=http", "port jaeger='http' is not a port: use a number from 1 to 65535"),
+        ("jaeger=70000", "port jaeger='70000' is not a port"),
+        ("jaeger", "port jaeger='' is not a port"),
+    ],
+)
+def test_a_port_that_is_none_is_refused(run: Run, port: str, said: str) -> None:
+    result = run("up", "--port", port)
+
+    assert result.returncode == 1
+    assert said in one_line(result.stderr)
+
+
+def test_one_port_for_two_is_refused(run: Run) -> None:
+    result = run("up", "--port", "jaeger=1234", "--port", "prometheus=1234")
+
+    assert "port 1234 is given to prometheus and jaeger" in one_line(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("collector/config.yaml", "receivers: [", r"config\.yaml line 2: not valid YAML"),
+        (
+            "collector/naming.yaml",
+            "processors: {nothing: {}}",
+            r"collector/config\.yaml with naming\.yaml is not valid: .*nothing",
+        ),
+        ("collector/backends/prometheus.yaml", "scrape_configs: 7", r"prometheus\.yaml is not valid"),
+        ("collector/backends/jaeger.yaml", "service: {}", r"jaeger\.yaml is not valid"),
+        ("alerts/alertmanager.yaml", "route: {receiver: nobody}", r"alertmanager\.yaml is not valid"),
+    ],
+)
+def test_a_broken_file_is_named_before_anything_starts(
+    run: Run, binaries: Binaries, tmp_path: Path, repository: Path, file: str, text: str, said: str
+) -> None:
+    for folder in ("otel_tutor", "collector", "alerts"):
+        shutil.copytree(repository / folder, tmp_path / "checkout" / folder)
+    (tmp_path / "checkout" / file).write_text(text + "\n", encoding="utf-8")
+    result = run("up", PYTHONPATH=str(tmp_path / "checkout"))
+
+    assert result.returncode == 1
+    assert re.search(said, one_line(result.stderr))
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(run: Run, binaries: Binaries, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("up", OTEL_TUTOR_DATA=str(tmp_path / "file" / "data"))
+
+    assert result.returncode == 1
+    assert "set OTEL_TUTOR_DATA to another folder" in one_line(result.stderr)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a leash for processes")
+def test_a_killed_supervisor_takes_the_components_with_it(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:
+    assert run("up").returncode == 0
+    (supervisor,) = [one for one in left_running(environment) if "supervisor.supervisord" in one.cmdline()]
+    supervisor.send_signal(signal.SIGKILL)
+
+    assert wait_for(lambda: left_running(environment), lambda left: not left, seconds=20) == []
+    assert "the supervisor died: clear up with `otel-tutor down`" in one_line(run("status").stderr)
+    assert run("down").returncode == 0
+
+
+def test_an_unknown_command_is_answered_with_the_usage(run: Run) -> None:
+    result = run("start")
+
+    assert result.returncode == 2
+    assert "No such command 'start'" in result.stderr

