@@ -66,7 +66,10 @@ def configure(
 
 
 def shutdown() -> None:
-    """Send what is left and stop exporting, within 3 seconds, Collector up or down. Runs by itself when Python exits."""
+    """Send what is left and stop, within 3 seconds, Collector up or down. Runs by itself when Python exits.
+
+    It is for good: OpenTelemetry's providers are set once in a process.
+    """
     with _state.lock:
         if _state.providers is not None:
             _state.providers.shutdown(SHUTDOWN_SECONDS)

@@ -27,6 +27,9 @@ def _record(row: Row, value: object, labels: Labels) -> None:
         histogram(row).record(number, labels)
 
 
+_observe: Final = harmless(_record)
+
+
 @functools.lru_cache(maxsize=4096)
 def _subject(subject: str) -> Labels:
     return {catalogue.SUBJECT.key: subject}
@@ -151,7 +154,7 @@ def track_time(name: str, labels: Labels | None = None) -> Callable[[Callable[P,
             try:
                 return function(*args, **kwargs)
             finally:
-                harmless(_record)(row, time.perf_counter() - start, fixed)
+                _observe(row, time.perf_counter() - start, fixed)
 
         return call
 
@@ -171,7 +174,7 @@ def track_async_time(
             try:
                 return await function(*args, **kwargs)
             finally:
-                harmless(_record)(row, time.perf_counter() - start, fixed)
+                _observe(row, time.perf_counter() - start, fixed)
 
         return call
 

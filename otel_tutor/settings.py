@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from platformdirs import user_data_path
+
 from otel_tutor.errors import ConfigurationError
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "data_folder"]
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4317"
 DEFAULT_SERVICE_NAME: Final = "tutor"
@@ -16,6 +19,12 @@ DEFAULT_SERVICE_NAME: Final = "tutor"
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
+
+
+def data_folder() -> Path:
+    """What is kept on this machine: the backends' data, logs, queues, leases. `OTEL_TUTOR_DATA` moves it."""
+    configured = os.environ.get("OTEL_TUTOR_DATA")
+    return Path(configured).absolute() if configured else user_data_path("otel-tutor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -207,3 +208,14 @@ def test_two_processes_of_a_service_have_different_instances_that_survive_a_rest
             third.kill()
         second.kill()
     assert len(names) == 2
+
+
+def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    program = readme.partition("```python\n")[2].partition("```")[0]
+    result = run(
+        textwrap.dedent(program)
+        + "from starlette.testclient import TestClient\nprint(TestClient(app).get('/ask', params={'q': 'why?'}).text)"
+    )
+
+    assert result.stdout.strip() == "Because of the light's wavelength."

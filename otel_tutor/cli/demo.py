@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib.util
+import shutil
 import signal
 import sys
 from typing import Final
@@ -15,8 +16,8 @@ from rich.tree import Tree
 from otel_tutor.cli.stack import binaries, port_option
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import OtelTutorError, StackError
+from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends, Span, tree
-from otel_tutor.stack.files import data_folder
 from otel_tutor.stack.ports import LOOPBACK, Ports, choose
 from otel_tutor.stack.stack import Stack
 
@@ -39,6 +40,8 @@ def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
         raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
     chosen = choose(ports)
     found = binaries(console)
+    # Each demo starts from nothing, so that what it reports is its own.
+    shutil.rmtree(stack.data, ignore_errors=True)
     # SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is stopped in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

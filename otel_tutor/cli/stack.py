@@ -10,8 +10,9 @@ from rich.table import Table
 
 from otel_tutor.cli.progress import BuildDisplay
 from otel_tutor.errors import StackError
+from otel_tutor.settings import data_folder
 from otel_tutor.stack.build import Binaries, provide
-from otel_tutor.stack.files import cache_folder, data_folder, shipped
+from otel_tutor.stack.files import cache_folder, shipped
 from otel_tutor.stack.ports import DEFAULTS, choose
 from otel_tutor.stack.stack import Stack
 

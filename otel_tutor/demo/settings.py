@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from platformdirs import user_data_path
+from otel_tutor.settings import data_folder
 
 __all__ = ["DATA_VARIABLE", "Settings"]
 
@@ -23,7 +23,7 @@ class Settings:
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """The directory `OTEL_TUTOR_DEMO_DATA` names; without it, one of the user's own data directories."""
         named = environ.get(DATA_VARIABLE, "").strip()
-        return cls(data=Path(named) if named else user_data_path("otel-tutor") / "demo")
+        return cls(data=Path(named) if named else data_folder() / "demo" / "tutor")
 
     @property
     def database(self) -> Path:

@@ -10,14 +10,12 @@ import fcntl
 import hashlib
 import os
 import socket
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
-from platformdirs import user_state_path
 
-from otel_tutor.settings import Settings
+from otel_tutor.settings import Settings, data_folder
 
 __all__ = ["make_resource"]
 
@@ -48,7 +46,7 @@ def _wished_instance() -> str | None:
 
 def _lease(service_name: str) -> int | None:
     """The lowest number no live process of this service holds, or None where no lock file can be kept."""
-    folder = _lease_folder() / hashlib.sha256(service_name.encode()).hexdigest()[:16]
+    folder = data_folder() / "instances" / hashlib.sha256(service_name.encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(_MOST_PROCESSES):
@@ -63,8 +61,3 @@ def _lease(service_name: str) -> int | None:
     except OSError:
         return None
     return None
-
-
-def _lease_folder() -> Path:
-    configured = os.environ.get("OTEL_TUTOR_DATA")
-    return (Path(configured) if configured else user_state_path("otel-tutor")) / "instances"

@@ -1,6 +1,5 @@
-"""Where the stack's files are: the configuration that is shipped, and the folders this machine keeps."""
+"""Where the stack's files are: the configuration that is shipped, and the cache."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ import yaml
 
 from otel_tutor.errors import StackError
 
-__all__ = ["cache_folder", "check_yaml", "copy_configuration", "data_folder", "shipped"]
+__all__ = ["cache_folder", "check_yaml", "copy_configuration", "shipped"]
 
 _PACKAGE: Final = Path(__file__).parent.parent
 _FOLDERS: Final = ("collector", "alerts")
@@ -25,12 +24,6 @@ def shipped() -> Path:
 def cache_folder() -> Path:
     """What can be made again: built components. Shared between checkouts."""
     return platformdirs.user_cache_path("otel-tutor")
-
-
-def data_folder() -> Path:
-    """What the stack keeps: the backends' data, logs, queues. `OTEL_TUTOR_DATA` moves it."""
-    configured = os.environ.get("OTEL_TUTOR_DATA")
-    return Path(configured).absolute() if configured else platformdirs.user_data_path("otel-tutor")
 
 
 def check_yaml(source: Path) -> None:
