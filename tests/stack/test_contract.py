@@ -68,9 +68,11 @@ def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any
 
 
 def test_a_path_nobody_serves_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:
-    samples = running.backends.query('http_requests_total{endpoint="unmatched",status="404"}')
+    def count() -> float:
+        samples = running.backends.query('http_requests_total{endpoint="unmatched",status="404"}')
+        return sum(sample.value for sample in samples)
 
-    assert sum(sample.value for sample in samples) == 1
+    assert wait_for(count, lambda seen: seen == 1, seconds=30) == 1
 
 
 def test_sessions_that_ended_are_not_active(running: Running, metadata: dict[str, Any]) -> None:
