@@ -3,43 +3,23 @@
 import contextlib
 import errno
 import fcntl
-import hashlib
-import os
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from otel_tutor.errors import BuildError
-from otel_tutor.stack.components import BUILDER, COMPONENTS, Component
+from otel_tutor.stack.components import COMPONENTS, Component
 from otel_tutor.stack.toolchain import find_go
+from otel_tutor.stack.workshop import Progress, Workshop, cache_entry
 
-__all__ = ["Binaries", "Progress", "cached", "provide"]
+__all__ = ["Binaries", "cached", "on_path", "provide"]
 
 Binaries = Mapping[str, Path]
 
-_MODULES: Final = Path("collector/build")
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
-
-
-class Progress(Protocol):
-    """Who is told how far a build is; packages are what Go compiles one after the other."""
-
-    def fetching(self, component: Component) -> None:
-        """The component's sources are being downloaded."""
-
-    def compiling(self, component: Component, packages: int) -> None:
-        """So many packages are about to be compiled."""
-
-    def compiled(self, component: Component) -> None:
-        """One more package is done."""
-
-    def built(self, component: Component, seconds: float) -> None:
-        """The component is in the cache."""
 
 
 def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
@@ -54,7 +34,7 @@ def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
             missing.append(component)
     if missing:
         with _disk_errors(cache), _alone(cache):
-            workshop = _Workshop(shipped, cache, find_go(cache), progress)
+            workshop = Workshop(shipped, cache, find_go(cache), progress)
             for component in missing:
                 # Another checkout may have built it while we waited.
                 found.update(cached(component, shipped, cache) or workshop.build(component))
@@ -68,7 +48,10 @@ def on_path(component: Component) -> dict[str, Path] | None:
     tools = {name: shutil.which(name) for name in component.binaries if name != component.program}
     if program is None or None in tools.values():
         return None
-    answer = subprocess.run([program, component.version_flag], capture_output=True, text=True, check=False)
+    try:
+        answer = subprocess.run([program, component.version_flag], capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):  # of another architecture, say
+        return None
     version = _VERSION.search(answer.stdout + answer.stderr)
     if version is None or (int(version[1]), int(version[2])) < component.oldest:
         return None
@@ -77,139 +60,9 @@ def on_path(component: Component) -> dict[str, Path] | None:
 
 def cached(component: Component, shipped: Path, cache: Path) -> dict[str, Path] | None:
     """The component's binaries in the cache, if they were built from the pins of today."""
-    folder = _folder(component, shipped, cache)
+    folder = cache_entry(component, shipped, cache)
     binaries = {name: folder / name for name in component.binaries}
     return binaries if all(path.is_file() for path in binaries.values()) else None
-
-
-def _folder(component: Component, shipped: Path, cache: Path) -> Path:
-    pins = hashlib.sha256(repr(component).encode())
-    sources = [shipped / _MODULES / component.name / name for name in ("go.mod", "go.sum")]
-    if component.name == "collector":
-        sources.append(shipped / "collector" / "builder.yaml")
-    for source in sources:
-        pins.update(source.read_bytes())
-    return cache / "bin" / f"{component.name}-{component.version}-{pins.hexdigest()[:12]}"
-
-
-@dataclass(frozen=True)
-class _Workshop:
-    """Where components are built; its sources and intermediate results are thrown away at the end."""
-
-    shipped: Path
-    cache: Path
-    go: Path
-    progress: Progress
-
-    @property
-    def scratch(self) -> Path:
-        return self.cache / "build"
-
-    def build(self, component: Component) -> dict[str, Path]:
-        start = time.monotonic()
-        target = _folder(component, self.shipped, self.cache)
-        unfinished = target.with_name(target.name + ".part")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        module = self._module(component)
-        tags = ["-tags", component.tags] if component.tags else []
-        packages = list(component.binaries.values())
-        self.progress.fetching(component)
-        listed = self._go(component, module, "list", *tags, "-deps", *packages)
-        self.progress.compiling(component, len(listed.splitlines()))
-        flags = "-s -w"  # no symbol tables: a third smaller
-        if component.version_variable:
-            flags += f" -X {component.version_variable}={component.version}"
-        for name, package in component.binaries.items():
-            command = ("build", "-v", "-trimpath", *tags, "-ldflags", flags, "-o", str(unfinished / name), package)
-            self._go(component, module, *command, each_line=lambda: self.progress.compiled(component))
-        unfinished.rename(target)
-        self.progress.built(component, time.monotonic() - start)
-        return {name: target / name for name in component.binaries}
-
-    def clear(self) -> None:
-        # Go keeps downloaded modules read-only.
-        for folder, _, _ in os.walk(self.scratch):
-            Path(folder).chmod(0o755)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
-    def _module(self, component: Component) -> Path:
-        module = self.scratch / component.name
-        shutil.rmtree(module, ignore_errors=True)
-        shutil.copytree(self.shipped / _MODULES / component.name, module)
-        if component.name == "collector":
-            self._generate(component, module)
-        return module
-
-    def _generate(self, component: Component, module: Path) -> None:
-        """Have the Collector's builder write the sources that its go.mod and go.sum wait for."""
-        builder = self.scratch / "bin" / "builder"
-        home = self.scratch / BUILDER.name
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(self.shipped / _MODULES / BUILDER.name, home)
-        self.progress.fetching(BUILDER)
-        self._go(BUILDER, home, "build", "-trimpath", "-o", str(builder), BUILDER.binaries["builder"])
-        manifest = self.shipped / "collector" / "builder.yaml"
-        command = [str(builder), "--config", str(manifest), "--skip-get-modules", "--skip-compilation"]
-        self._execute(component, module, command)
-
-    def _go(self, component: Component, module: Path, *arguments: str, each_line: Callable[[], None] | None = None) -> str:
-        return self._execute(component, module, [str(self.go), *arguments], each_line)
-
-    def _execute(
-        self, component: Component, folder: Path, command: list[str], each_line: Callable[[], None] | None = None
-    ) -> str:
-        log = self.cache / "logs" / f"{component.name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-            "GOFLAGS": "-mod=readonly",
-            "GOWORK": "off",
-            "GOPATH": str(self.scratch / "go"),
-            "GOMODCACHE": str(self.scratch / "go" / "mod"),
-            "GOCACHE": str(self.scratch / "go" / "cache"),
-            "PATH": f"{self.go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        }
-        with log.open("a", encoding="utf-8") as errors:
-            errors.write(f"$ cd {folder} && {' '.join(command)}\n")
-            errors.flush()
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env={**os.environ, **settings},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if each_line else errors,
-                text=True,
-            )
-            output = []
-            with process:
-                for line in process.stdout or ():
-                    output.append(line)
-                    if each_line:
-                        errors.write(line)
-                        each_line()
-        if process.returncode:
-            raise BuildError(_explain(component, command, process.returncode, log))
-        return "".join(output)
-
-
-_CAUSES: Final = {
-    "no space left on device": "the disk is full: free 6 GB, or set XDG_CACHE_HOME to a larger one",
-    "dial tcp": "the Go module proxy cannot be reached: check the network and GOPROXY",
-    "i/o timeout": "the Go module proxy does not answer: check the network and GOPROXY",
-    "GOPROXY=off": "GOPROXY is off: set it to a module proxy",
-    "checksum mismatch": "a module is not what go.sum pins: the module proxy or go.sum was changed",
-    "signal: killed": "the compiler was killed, most likely for want of memory: free 3 GB",
-}
-
-
-def _explain(component: Component, command: list[str], code: int, log: Path) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace").rpartition("$ cd ")[2]  # what the last command said
-    cause = next((remedy for sign, remedy in _CAUSES.items() if sign in text), "the log says why")
-    words = " ".join([Path(command[0]).name, *command[1:]])
-    return f"building {component.name} {component.version} failed: {cause} (`{words}` exited {code}; log: {log})"
 
 
 @contextlib.contextmanager
