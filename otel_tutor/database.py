@@ -7,9 +7,10 @@ only once, and refuses SQLAlchemy 2.1 although the tracer works with it.
 from typing import Any, Final
 from weakref import WeakSet
 
-from opentelemetry import metrics, trace
+from opentelemetry import metrics
 
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.tracing import tracer
 
 __all__ = ["as_engines", "observe_engine"]
 
@@ -34,6 +35,5 @@ def observe_engine(engine: Any) -> None:
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 
     _observed.add(engine)
-    tracer = trace.get_tracer("otel_tutor")
     # Its connection counter costs four SDK calls a checkout for what the pool knows anyway: it gets none to count with.
-    EngineTracer(tracer, engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]  # upstream has none
+    EngineTracer(tracer(), engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]  # upstream has none

@@ -21,6 +21,7 @@ from otel_tutor import catalogue
 from otel_tutor.guard import harmless, report
 from otel_tutor.instruments import Labels, bounded, histogram, observe
 from otel_tutor.route import route_template
+from otel_tutor.tracing import tracer
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
 
@@ -48,8 +49,7 @@ class _Request:
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
         parent = propagate.extract(dict(scope), getter=asgi_getter)
-        tracer = trace.get_tracer("otel_tutor")
-        self.span: Span = tracer.start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
         self.context = trace.set_span_in_context(self.span, parent)
 
     def route(self) -> str | None:

@@ -25,6 +25,7 @@ __all__ = [
     "trace_function",
     "trace_model_inference",
     "trace_operation",
+    "tracer",
 ]
 
 P = ParamSpec("P")
@@ -39,9 +40,15 @@ def _captures_content() -> bool:
     return os.environ.get(_CAPTURE_CONTENT, "").upper() in {"SPAN_ONLY", "SPAN_AND_EVENT"}
 
 
+@functools.cache
+def tracer() -> trace.Tracer:
+    """The tracer of everything that is traced here. Taken before `configure()`, it traces nothing until then."""
+    return trace.get_tracer("otel_tutor")
+
+
 @contextmanager
 def _span(name: str, attributes: Attributes) -> Iterator[Span]:
-    with trace.get_tracer("otel_tutor").start_as_current_span(name, attributes=dict(attributes)) as span:
+    with tracer().start_as_current_span(name, attributes=dict(attributes)) as span:
         yield span
 
 
