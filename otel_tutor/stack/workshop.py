@@ -145,11 +145,15 @@ class Workshop:
             )
             output = []
             with process:
-                for line in process.stdout or ():
-                    output.append(line)
-                    if each_line:
-                        errors.write(line)
-                        each_line()
+                try:
+                    for line in process.stdout or ():
+                        output.append(line)
+                        if each_line:
+                            errors.write(line)
+                            each_line()
+                except BaseException:  # Ctrl-C above all: leaving the block waits for the process
+                    process.terminate()
+                    raise
         if process.returncode:
             raise BuildError(_explain(component, command, process.returncode, log))
         return "".join(output)

@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
+from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import cached, on_path
 from otel_tutor.stack.components import BUILDER, COMPONENTS, Component
 from otel_tutor.stack.files import cache_folder, shipped
@@ -74,6 +78,26 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     assert "set XDG_CACHE_HOME to a folder you can write" in last_line(build(tmp_path / "file"))
+
+
+def test_an_interrupted_build_leaves_no_process_behind(tmp_path: Path) -> None:
+    with socket.socket() as deaf:  # a module proxy that takes the call and never answers
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        build = subprocess.Popen(
+            [sys.executable, "-m", "otel_tutor", "build"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "GOPROXY": proxy, "GONOSUMDB": "*"},
+        )
+        compilers = wait_for(lambda: psutil.Process(build.pid).children(recursive=True), bool, seconds=20)
+        build.send_signal(signal.SIGINT)
+        _, said = build.communicate(timeout=20)
+
+    assert (build.returncode, said.strip()) == (130, "otel-tutor: interrupted")
+    assert psutil.wait_procs(compilers, timeout=10)[1] == []
 
 
 def test_an_installed_component_serves_if_its_version_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
