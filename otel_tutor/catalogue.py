@@ -38,8 +38,11 @@ OUTCOME: Final = Attribute("tutor.outcome", 10)
 MODEL: Final = Attribute("gen_ai.request.model", 50)
 QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)
 TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)
+RECORD_TYPE: Final = Attribute("tutor.record.type", 30)
+COLLECTION: Final = Attribute("tutor.collection", 50)
+DISK_PATH: Final = Attribute("tutor.disk.path", 20)
 
-ATTRIBUTES: Final = (METHOD, ROUTE, STATUS_CODE, SUBJECT, TOPIC, CORRECT, OUTCOME, MODEL, QUANTIZATION, TOKEN_TYPE)
+ATTRIBUTES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Attribute))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ MODEL_MEMORY: Final = Row("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory 
 QUESTIONS: Final = Row("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
 SESSIONS: Final = Row("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
 PRACTICE: Final = Row("student.practice.answers", _COUNTER, "{answer}", (SUBJECT, CORRECT), "Practice items students answered.")
+SYNC_QUEUE: Final = Row("sync.queue.size", _UP_DOWN, "{record}", (), "Records waiting to be synchronised.")
+SYNC_DURATION: Final = Row("sync.duration", _HISTOGRAM, "s", (OUTCOME,), "Time of one synchronisation.")
+SYNC_RECORDS: Final = Row("sync.records", _COUNTER, "{record}", (RECORD_TYPE,), "Records synchronised.")
+VECTOR_DOCUMENTS: Final = Row("vector_store.documents", _GAUGE, "{document}", (COLLECTION,), "Documents in a collection of the vector store.")
+VECTOR_SEARCH: Final = Row("vector_store.search.duration", _HISTOGRAM, "s", (COLLECTION, OUTCOME), "Time of one search in a collection of the vector store.")
+SYSTEM_CPU: Final = Row("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
+SYSTEM_MEMORY: Final = Row("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
+SYSTEM_DISK: Final = Row("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
 # fmt: on
 
 CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))

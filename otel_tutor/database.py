@@ -4,6 +4,7 @@ Its tracer of a single engine is used, not its instrumentor: that one patches SQ
 only once, and refuses SQLAlchemy 2.1 although the tracer works with it.
 """
 
+from pathlib import PurePath
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -34,6 +35,12 @@ def observe_engine(engine: Any) -> None:
         return
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 
+    class Tracer(EngineTracer):
+        def _operation_name(self, db_name: str | None, statement: object) -> str:
+            # SQLite's database is a path, which has no place in the name of a span.
+            name = db_name and PurePath(db_name).name
+            return str(super()._operation_name(name, statement))  # type: ignore[no-untyped-call]  # upstream has no types
+
     _observed.add(engine)
     # Its connection counter costs four SDK calls a checkout for what the pool knows anyway: it gets none to count with.
-    EngineTracer(tracer(), engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]  # upstream has none
+    Tracer(tracer(), engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]

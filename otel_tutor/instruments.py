@@ -11,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observati
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Kind, Row
 
-__all__ = ["OTHER", "Labels", "bounded", "counter", "histogram", "observe", "quantity"]
+__all__ = ["OTHER", "Labels", "bounded", "counter", "forget_values", "histogram", "observe", "quantity", "record"]
 
 OTHER: Final = "_OTHER"  # what semantic conventions call a value outside the known ones
 UNKNOWN: Final = "unknown"
@@ -65,9 +65,22 @@ def bounded(attribute: Attribute, value: object) -> str:
     return text
 
 
+def forget_values() -> None:
+    """Start over with the values that attributes have had; between tests."""
+    for seen in _seen.values():
+        seen.clear()
+
+
 def quantity(value: object) -> float | None:
     """`value` as a measurement, or None when it is not a finite number at or above zero."""
     try:
         return value if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 else None
     except OverflowError:  # an int beyond every float
         return None
+
+
+def record(row: Row, value: object, labels: Labels) -> None:
+    """Record a value in the histogram of a row; what is no measurement is left out."""
+    number = quantity(value)
+    if number is not None:
+        histogram(row).record(number, labels)

@@ -6,46 +6,37 @@ seconds.
 
 import functools
 import threading
-import time
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from otel_tutor import catalogue
-from otel_tutor.catalogue import Kind, Row
+from otel_tutor.catalogue import Attribute, Row
 from otel_tutor.guard import harmless
-from otel_tutor.instruments import Labels, bounded, counter, histogram, observe, quantity
+from otel_tutor.host import Host
+from otel_tutor.instruments import Labels, bounded, counter, observe, quantity, record
+from otel_tutor.timing import track_async_time, track_time
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+
+def _labels(*given: tuple[Attribute, object]) -> Labels:
+    return _mapping(tuple([(attribute.key, bounded(attribute, value)) for attribute, value in given]))
 
 
-def _record(row: Row, value: object, labels: Labels) -> None:
-    number = quantity(value)
-    if number is not None:
-        histogram(row).record(number, labels)
-
-
-_observe: Final = harmless(_record)
-
-
-@functools.lru_cache(maxsize=4096)
-def _subject(subject: str) -> Labels:
-    return {catalogue.SUBJECT.key: subject}
-
-
-@functools.lru_cache(maxsize=4096)
-def _subject_outcome(subject: str, outcome: str) -> Labels:
-    return {catalogue.SUBJECT.key: subject, catalogue.OUTCOME.key: outcome}
+@functools.lru_cache(maxsize=4096)  # as many as are alive; their values are bounded anyway
+def _mapping(pairs: tuple[tuple[str, str], ...]) -> Labels:
+    return dict(pairs)
 
 
 class MetricsCollector:
-    """The recording calls, one for each thing that happens in a tutoring service."""
+    """The recording calls, one for each thing that happens in a tutoring service.
+
+    A `status` is "success", "error" or a word of your own.
+    """
 
     def __init__(self) -> None:
-        self._sessions = 0
-        self._model_memory: dict[str, int] = {}
+        self._host = Host()
+        self._stated: dict[Row, dict[str, float]] = {}  # what was last said of a number that goes up and down
         self._lock = threading.Lock()
         self._observing = False
 
@@ -58,70 +49,80 @@ class MetricsCollector:
         generation_duration: float = 0.0,
         status: str = "success",
     ) -> None:
-        """Record one question answered, or not: `status` is "success", "error" or a word of your own.
+        """Record one question, answered or not.
 
         A generation duration of 0 says that nothing was generated, as on the failure path; it is not recorded.
         """
-        subject = bounded(catalogue.SUBJECT, subject)
-        _record(
+        of_subject = _labels((catalogue.SUBJECT, subject))
+        record(
             catalogue.RAG_RETRIEVAL,
             retrieval_duration,
-            _subject_outcome(subject, bounded(catalogue.OUTCOME, status)),
+            _labels((catalogue.SUBJECT, subject), (catalogue.OUTCOME, status)),
         )
-        _record(catalogue.RAG_DOCUMENTS, num_documents, _subject(subject))
+        record(catalogue.RAG_DOCUMENTS, num_documents, of_subject)
         if generation_duration:
-            _record(catalogue.RAG_GENERATION, generation_duration, _subject(subject))
+            record(catalogue.RAG_GENERATION, generation_duration, of_subject)
 
     @harmless
     def track_model_inference(
-        self,
-        model_name: str,
-        quantization_type: str,
-        duration: float,
-        input_tokens: int,
-        output_tokens: int,
-        status: str,
+        self, model_name: str, quantization_type: str, duration: float, input_tokens: int, output_tokens: int, status: str
     ) -> None:
         """Record one call to a model: its duration, the tokens it read and wrote, and how it ended."""
-        model = bounded(catalogue.MODEL, model_name)
-        labels = {
-            catalogue.MODEL.key: model,
-            catalogue.QUANTIZATION.key: bounded(catalogue.QUANTIZATION, quantization_type),
-            catalogue.OUTCOME.key: bounded(catalogue.OUTCOME, status),
-        }
-        _record(catalogue.MODEL_INFERENCE, duration, labels)
-        for token_type, tokens in (("input", input_tokens), ("output", output_tokens)):
-            _record(catalogue.MODEL_TOKENS, tokens, {catalogue.MODEL.key: model, catalogue.TOKEN_TYPE.key: token_type})
+        model = (catalogue.MODEL, model_name)
+        quantization = (catalogue.QUANTIZATION, quantization_type)
+        record(catalogue.MODEL_INFERENCE, duration, _labels(model, quantization, (catalogue.OUTCOME, status)))
+        record(catalogue.MODEL_TOKENS, input_tokens, _labels(model, (catalogue.TOKEN_TYPE, "input")))
+        record(catalogue.MODEL_TOKENS, output_tokens, _labels(model, (catalogue.TOKEN_TYPE, "output")))
+
+    @harmless
+    def set_model_memory(self, model_name: str, num_bytes: int) -> None:
+        """State how much memory a loaded model occupies, in bytes."""
+        self._state(catalogue.MODEL_MEMORY, num_bytes, bounded(catalogue.MODEL, model_name))
 
     @harmless
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
-        labels = {
-            catalogue.SUBJECT.key: bounded(catalogue.SUBJECT, subject),
-            catalogue.TOPIC.key: bounded(catalogue.TOPIC, topic),
-        }
-        counter(catalogue.QUESTIONS).add(1, labels)
+        counter(catalogue.QUESTIONS).add(1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
 
     @harmless
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
-        labels = {
-            catalogue.SUBJECT.key: bounded(catalogue.SUBJECT, subject),
-            catalogue.CORRECT.key: "true" if correct else "false",
-        }
+        labels = _labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, "true" if correct else "false"))
         counter(catalogue.PRACTICE).add(1, labels)
 
     @harmless
     def set_active_sessions(self, count: int) -> None:
         """State how many student sessions this process holds open now."""
-        if quantity(count) is not None:
-            self._sessions = count
+        self._state(catalogue.SESSIONS, count)
 
     @harmless
-    def set_model_memory(self, model_name: str, num_bytes: int) -> None:
-        """State how much memory a loaded model occupies, in bytes."""
-        if quantity(num_bytes) is not None:
-            self._model_memory[bounded(catalogue.MODEL, model_name)] = num_bytes
+    def track_sync(self, duration: float, status: str = "success", records: Mapping[str, int] | None = None) -> None:
+        """Record one synchronisation, and how many records of each type it moved."""
+        record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
+        for record_type, count in (records or {}).items():
+            if quantity(count) is not None:
+                counter(catalogue.SYNC_RECORDS).add(count, _labels((catalogue.RECORD_TYPE, record_type)))
+
+    @harmless
+    def set_sync_queue_size(self, count: int) -> None:
+        """State how many records wait in this process to be synchronised."""
+        self._state(catalogue.SYNC_QUEUE, count)
+
+    @harmless
+    def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
+        """Record one search in a collection of the vector store."""
+        labels = _labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
+        record(catalogue.VECTOR_SEARCH, duration, labels)
+
+    @harmless
+    def set_vector_documents(self, collection: str, count: int) -> None:
+        """State how many documents a collection of the vector store holds."""
+        self._state(catalogue.VECTOR_DOCUMENTS, count, bounded(catalogue.COLLECTION, collection))
+
+    @harmless
+    def update_system_metrics(self) -> None:
+        """Measure the host now. It is measured at every export anyway; nobody has to call this."""
+        self._host.measure()
 
     def start_observing(self) -> None:
         """Have the stated numbers read at every export; `configure()` calls this once."""
@@ -129,53 +130,23 @@ class MetricsCollector:
             if self._observing:
                 return
             self._observing = True
-        observe(catalogue.SESSIONS, lambda: [(self._sessions, {})])
-        observe(catalogue.MODEL_MEMORY, self._read_model_memory)
+        for row in (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS):
+            observe(row, functools.partial(self._read, row))
+        self._host.start_observing()
 
-    def _read_model_memory(self) -> Iterable[tuple[float, Labels]]:
-        return [(size, {catalogue.MODEL.key: model}) for model, size in list(self._model_memory.items())]
+    def forget(self) -> None:
+        """Start over with what was stated; between tests."""
+        self._stated.clear()
+
+    def _state(self, row: Row, value: float, label: str = "") -> None:
+        number = quantity(value)
+        if number is not None:
+            self._stated.setdefault(row, {})[label] = number
+
+    def _read(self, row: Row) -> Iterable[tuple[float, Labels]]:
+        """What was stated of a row, by its one attribute if it has one."""
+        for label, value in list(self._stated.get(row, {}).items()):
+            yield value, {attribute.key: label for attribute in row.attributes}
 
 
 metrics_collector: Final = MetricsCollector()
-
-
-def _timer(name: str) -> Row:
-    return Row(f"{name}.duration", Kind.HISTOGRAM, "s", (), f"Time {name} took.")
-
-
-def track_time(name: str, labels: Labels | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Measure how long a function takes, in a histogram `<name>_duration_seconds` with these labels."""
-    row, fixed = _timer(name), dict(labels or {})
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            start = time.perf_counter()
-            try:
-                return function(*args, **kwargs)
-            finally:
-                _observe(row, time.perf_counter() - start, fixed)
-
-        return call
-
-    return decorate
-
-
-def track_async_time(
-    name: str, labels: Labels | None = None
-) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
-    """Measure how long a coroutine function takes, awaits included; otherwise as `track_time`."""
-    row, fixed = _timer(name), dict(labels or {})
-
-    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-        @functools.wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            start = time.perf_counter()
-            try:
-                return await function(*args, **kwargs)
-            finally:
-                _observe(row, time.perf_counter() - start, fixed)
-
-        return call
-
-    return decorate

@@ -12,6 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_tutor import lifecycle
+from otel_tutor.instruments import forget_values
+from otel_tutor.monitoring import metrics_collector
 from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.settings import Settings
@@ -67,7 +69,9 @@ class Capture:
         return {metric.name: [_point(point) for point in metric.data.data_points] for metric in metrics}
 
     def clear(self) -> None:
-        """Forget what was emitted so far."""
+        """Forget what was emitted, stated and seen so far."""
+        forget_values()
+        metrics_collector.forget()
         _flush()
         self._spans.clear()
         self._logs.clear()

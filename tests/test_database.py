@@ -25,7 +25,7 @@ def test_a_statement_is_a_client_span_without_its_values(engine: Engine, capture
         connection.execute(text("SELECT :name"), {"name": "Ada Lovelace"})
 
     statement, request = captured.spans
-    assert (statement.kind, statement.parent) == (SpanKind.CLIENT, request.context)
+    assert (statement.name, statement.kind, statement.parent) == ("SELECT test.db", SpanKind.CLIENT, request.context)
     assert dict(statement.attributes or {})["db.query.text"] == "SELECT ?"
     assert "Lovelace" not in statement.to_json()
     engine.dispose()

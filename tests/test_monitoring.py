@@ -4,6 +4,7 @@ import asyncio
 import math
 from typing import Any
 
+import psutil
 import pytest
 
 from otel_tutor.catalogue import SUBJECT, TOPIC
@@ -105,3 +106,33 @@ def test_coroutine_functions_are_timed_over_their_awaits(captured: Capture) -> N
     with pytest.raises(KeyError):
         asyncio.run(wait())
     assert (only(captured.read_metrics()["waiting.duration"]).sum or 0) >= 0.05
+
+
+def test_a_sync_is_recorded_with_the_records_it_moved(captured: Capture) -> None:
+    metrics_collector.track_sync(2.5, records={"question": 3, "session": 2})
+    metrics_collector.set_sync_queue_size(7)
+
+    metrics = captured.read_metrics()
+    assert only(metrics["sync.duration"]).attributes == {"tutor.outcome": "success"}
+    moved = {point.attributes["tutor.record.type"]: point.value for point in metrics["sync.records"]}
+    assert moved == {"question": 3, "session": 2}
+    assert only(metrics["sync.queue.size"]).value == 7
+
+
+def test_the_vector_store_is_recorded_by_collection(captured: Capture) -> None:
+    metrics_collector.track_vector_search("passages", 0.004)
+    metrics_collector.set_vector_documents("passages", 427)
+
+    metrics = captured.read_metrics()
+    search = only(metrics["vector_store.search.duration"])
+    assert search.attributes == {"tutor.collection": "passages", "tutor.outcome": "success"}
+    assert only(metrics["vector_store.documents"]).value == 427
+
+
+def test_the_host_is_measured_at_every_export(captured: Capture) -> None:
+    metrics_collector.update_system_metrics()
+
+    metrics = captured.read_metrics()
+    assert 0 <= (only(metrics["system.cpu.usage"]).value or 0) <= 100
+    assert 0 < (only(metrics["system.memory.usage"]).value or 0) <= psutil.virtual_memory().total
+    assert only(metrics["system.disk.usage"]).attributes == {"tutor.disk.path": "/"}

@@ -26,7 +26,7 @@ from otel_tutor.demo.generation import GenerationError
 from otel_tutor.demo.outbox import CentralError, Outbox
 from otel_tutor.demo.practice import Practice
 from otel_tutor.demo.routes import ROUTES, Services
-from otel_tutor.demo.sessions import ActiveSessions, Sessions
+from otel_tutor.demo.sessions import Reporter, Sessions
 from otel_tutor.demo.settings import Settings
 from otel_tutor.demo.store import open_engine, prepare
 from otel_tutor.demo.tutor import Tutor
@@ -72,15 +72,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
 @asynccontextmanager
 async def _serve(settings: Settings, engine: Engine) -> AsyncIterator[Mapping[str, Services]]:
     services = await run_in_threadpool(_start, settings, engine)
-    active = ActiveSessions(settings.database, settings.reporter_lock)
+    reporter = Reporter(settings.database, settings.reporter_lock)
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_report_sessions, active)
+            tasks.start_soon(_report, reporter)
             yield {"services": services}
             tasks.cancel_scope.cancel()
     finally:
-        active.close()
-        metrics_collector.set_active_sessions(0)  # the last export hands the count over to the worker that reports next
+        reporter.close()
+        # The last export hands the counts over to the worker that reports next.
+        metrics_collector.set_active_sessions(0)
+        metrics_collector.set_sync_queue_size(0)
         engine.dispose()
 
 
@@ -99,12 +101,13 @@ def _start(settings: Settings, engine: Engine) -> Services:
     return services
 
 
-async def _report_sessions(active: ActiveSessions) -> None:
+async def _report(reporter: Reporter) -> None:
     while True:
         try:
-            metrics_collector.set_active_sessions(await run_in_threadpool(active.count))
+            metrics_collector.set_active_sessions(await run_in_threadpool(reporter.open_sessions))
+            metrics_collector.set_sync_queue_size(await run_in_threadpool(reporter.queued_records))
         except sqlite3.OperationalError as error:
-            _log.warning("active sessions were not counted: %s", error)
+            _log.warning("sessions and queued records were not counted: %s", error)
         await anyio.sleep(_REFRESH_SECONDS)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from otel_tutor.demo.faults import FULL_OUTBOX, Faults
 from otel_tutor.demo.store import AnswerRow, OutboxRow, QuestionRow, SessionRow, new_id, writing
+from otel_tutor.monitoring import metrics_collector
 
 __all__ = ["CentralError", "Drained", "Outbox", "queue"]
 
@@ -60,13 +61,18 @@ class Outbox:
         A record counts once, for the process that takes it off the queue, even when two send it or one is cut off between
         sending and taking off: the central database knows it by its id.
         """
-        started = time.perf_counter()
+        started, status = time.perf_counter(), "error"
         moved: Counter[str] = Counter()
-        last = self._last_position()  # what is queued meanwhile waits for the next drain, so that this one ends
-        while batch := self._next_batch(last):
-            self._send(batch)
-            moved.update(self._take_off(row.position for row in batch))
-        return Drained(records=dict(moved), remaining=self.size(), seconds=time.perf_counter() - started)
+        try:
+            last = self._last_position()  # what is queued meanwhile waits for the next drain, so that this one ends
+            while batch := self._next_batch(last):
+                self._send(batch)
+                moved.update(self._take_off(row.position for row in batch))
+            status = "success"
+        finally:
+            seconds = time.perf_counter() - started
+            metrics_collector.track_sync(seconds, status, moved)
+        return Drained(records=dict(moved), remaining=self.size(), seconds=seconds)
 
     def _last_position(self) -> int:
         with Session(self._engine) as session:

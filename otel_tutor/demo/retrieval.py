@@ -1,5 +1,6 @@
 """Finding the passages a question can be answered from: full-text search and vectors, their rankings fused."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import EmbeddingModel
 from otel_tutor.demo.store import PassageRow
 from otel_tutor.demo.text import terms, words
+from otel_tutor.monitoring import metrics_collector
 
 __all__ = ["UNKNOWN", "Found", "Retriever", "Scored"]
 
@@ -59,6 +61,7 @@ class Retriever:
         self._ids = np.array([row.id for row in rows])
         self._subjects = np.array([row.subject for row in rows])
         self._vectors = np.stack([np.frombuffer(row.vector, dtype=np.float32) for row in rows])
+        metrics_collector.set_vector_documents(PassageRow.__tablename__, len(rows))
 
     def retrieve(self, question: str, subject: str | None = None, top_k: int = 5) -> Found:
         """The `top_k` best passages, of that subject if one is named, else of the subject of the very best."""
@@ -81,10 +84,12 @@ class Retriever:
 
     def _nearest(self, question: str, subject: str | None) -> Sequence[int]:
         """The search of the vector store; its collection is the passages."""
+        started = time.perf_counter()
         similarity = self._vectors @ self._model.embed(question)
         if subject is not None:
             similarity = np.where(self._subjects == subject, similarity, -1.0)
         best = np.argsort(-similarity, kind="stable")[:_CANDIDATES]
+        metrics_collector.track_vector_search(PassageRow.__tablename__, time.perf_counter() - started)
         return [int(self._ids[index]) for index in best if similarity[index] >= _WEAKEST_SIMILARITY]
 
 

@@ -10,7 +10,7 @@ from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.store import SessionRow, writing
 
-__all__ = ["ActiveSessions", "Sessions"]
+__all__ = ["Reporter", "Sessions"]
 
 
 class Sessions:
@@ -42,10 +42,10 @@ class Sessions:
             return row is not None
 
 
-class ActiveSessions:
-    """The part of the open sessions that this worker reports.
+class Reporter:
+    """What is true of all workers together and reported by one of them.
 
-    The worker that holds a lock reports the database's count and every other reports 0, so that the sum is exact whichever
+    The worker that holds a lock reports the database's counts and every other reports 0, so that the sum is exact whichever
     worker opens, ends, crashes or restarts.
     """
 
@@ -54,14 +54,21 @@ class ActiveSessions:
         self._connection = sqlite3.connect(database, check_same_thread=False)
         self._lock = ProcessLock(lock)
 
-    def count(self) -> int:
-        """The number of open sessions if this worker is the one to report them, else 0."""
-        if not self._lock.acquire():
-            return 0
-        found: tuple[int] = self._connection.execute("SELECT count(*) FROM sessions WHERE ended_at IS NULL").fetchone()
-        return found[0]
+    def open_sessions(self) -> int:
+        """The number of open sessions if this worker is the one to report it, else 0."""
+        return self._count("SELECT count(*) FROM sessions WHERE ended_at IS NULL")
+
+    def queued_records(self) -> int:
+        """The number of records in the outbox if this worker is the one to report it, else 0."""
+        return self._count("SELECT count(*) FROM outbox")
 
     def close(self) -> None:
         """Leave the reporting to another worker."""
         self._connection.close()
         self._lock.release()
+
+    def _count(self, statement: str) -> int:
+        if not self._lock.acquire():
+            return 0
+        found: tuple[int] = self._connection.execute(statement).fetchone()
+        return found[0]

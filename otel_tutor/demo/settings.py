@@ -42,5 +42,5 @@ class Settings:
 
     @property
     def reporter_lock(self) -> Path:
-        """Held by the one worker that reports the number of active sessions."""
+        """Held by the one worker that reports what is true of all of them."""
         return self.data / "sessions.lock"

@@ -184,4 +184,4 @@ def test_a_tutor_starts_while_a_fault_is_on(settings: Settings, captured: Captur
 
 def test_settings_come_from_the_environment(tmp_path: Path) -> None:
     assert Settings.from_env({DATA_VARIABLE: str(tmp_path)}).database == tmp_path / "tutor.db"
-    assert Settings.from_env({}).data.name == "demo"
+    assert Settings.from_env({}).data.parts[-2:] == ("demo", "tutor")

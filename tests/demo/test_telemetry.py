@@ -18,7 +18,7 @@ def tree(captured: Capture) -> dict[str, str | None]:
     }
 
 
-def test_a_question_is_one_trace_from_the_request_to_the_model(client: TestClient, captured: Capture) -> None:
+def test_a_question_is_one_trace_from_the_request_to_the_model(captured: Capture, client: TestClient) -> None:
     reply = client.post("/ask", json={"question": SHIP}).json()
 
     assert tree(captured) == {
@@ -31,7 +31,7 @@ def test_a_question_is_one_trace_from_the_request_to_the_model(client: TestClien
     assert {f"{span.context.trace_id:032x}" for span in captured.spans if span.context} == {reply["trace_id"]}
 
 
-def test_an_answered_question_is_measured_once_in_every_series(client: TestClient, captured: Capture) -> None:
+def test_an_answered_question_is_measured_once_in_every_series(captured: Capture, client: TestClient) -> None:
     client.post("/ask", json={"question": SHIP})
     metrics = captured.read_metrics()
     physics = {"tutor.subject": "physics"}
@@ -60,7 +60,7 @@ def test_a_failed_question_counts_as_asked_and_as_failed(
     assert not metrics.get("rag.generation.duration")
 
 
-def test_neither_question_nor_answer_is_in_any_span_or_log_record(client: TestClient, captured: Capture) -> None:
+def test_neither_question_nor_answer_is_in_any_span_or_log_record(captured: Capture, client: TestClient) -> None:
     answer = client.post("/ask", json={"question": SHIP}).json()["answer"]
     client.put("/faults/dead_database", json={"on": True})
     client.post("/ask", json={"question": SHIP})
@@ -71,7 +71,7 @@ def test_neither_question_nor_answer_is_in_any_span_or_log_record(client: TestCl
     assert answer[:20] not in told
 
 
-def test_one_log_line_inside_the_trace_says_what_a_question_came_to(client: TestClient, captured: Capture) -> None:
+def test_one_log_line_inside_the_trace_says_what_a_question_came_to(captured: Capture, client: TestClient) -> None:
     reply = client.post("/ask", json={"question": SHIP}).json()
     (record,) = [one.log_record for one in captured.logs if "question ended" in str(one.log_record.body)]
 
@@ -80,7 +80,7 @@ def test_one_log_line_inside_the_trace_says_what_a_question_came_to(client: Test
     assert "subject=physics topic=density_and_pressure documents=5 milliseconds=" in str(record.body)
 
 
-def test_practice_sessions_and_the_model_are_measured(client: TestClient, captured: Capture) -> None:
+def test_practice_sessions_and_the_model_are_measured(captured: Capture, client: TestClient) -> None:
     client.post("/practice/biology/answers", json={"item": 1, "answer": "amylase"})
     metrics = captured.read_metrics()
 

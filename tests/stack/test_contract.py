@@ -1,4 +1,4 @@
-"""Every series of the first slice arrives under the name, type and labels that users count on; adding one is a line."""
+"""Every series arrives under the name, type and labels that users count on; adding one is a line."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,6 +26,16 @@ CONTRACT = {
     "model_memory_usage_bytes": ("gauge", {"model_name"}),
     "student_questions_total": ("counter", {"subject", "topic"}),
     "student_sessions_active": ("gauge", set[str]()),
+    "sync_queue_size": ("gauge", set[str]()),
+    "sync_operations_total": ("counter", {"status"}),
+    "sync_duration_seconds": ("histogram", set[str]()),
+    "sync_records_processed_total": ("counter", {"record_type"}),
+    "vector_store_documents_total": ("gauge", {"collection"}),
+    "vector_store_search_duration_seconds": ("histogram", {"collection"}),
+    "vector_store_search_total": ("counter", {"collection", "status"}),
+    "system_cpu_usage_percent": ("gauge", set[str]()),
+    "system_memory_usage_bytes": ("gauge", set[str]()),
+    "system_disk_usage_bytes": ("gauge", {"path"}),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 
