@@ -69,13 +69,17 @@ class Capture:
         return {metric.name: [_point(point) for point in metric.data.data_points] for metric in metrics}
 
     def clear(self) -> None:
-        """Forget what was emitted, stated and seen so far."""
-        forget_values()
-        metrics_collector.forget()
+        """Forget what was emitted so far."""
         _flush()
         self._spans.clear()
         self._logs.clear()
         self._reader.get_metrics_data()
+
+    def reset(self) -> None:
+        """Forget also what was stated (sessions, queue size, ...) and which values attributes have had."""
+        forget_values()
+        metrics_collector.forget()
+        self.clear()
 
 
 def capture() -> Capture:

@@ -34,7 +34,7 @@ def captured_session() -> Capture:
 
 @pytest.fixture
 def captured(captured_session: Capture) -> Capture:
-    captured_session.clear()
+    captured_session.reset()
     return captured_session
 
 
