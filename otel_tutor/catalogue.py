@@ -80,6 +80,7 @@ VECTOR_SEARCH: Final = Row("vector_store.search.duration", _HISTOGRAM, "s", (COL
 SYSTEM_CPU: Final = Row("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
 SYSTEM_MEMORY: Final = Row("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
 SYSTEM_DISK: Final = Row("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
+LOOP_LAG: Final = Row("event_loop.lag", _HISTOGRAM, "s", (), "How much later than it asked to a callback of the event loop ran.")
 # fmt: on
 
 CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))

@@ -89,14 +89,15 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     if not settings.disabled:
         # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-        from otel_tutor.pipeline import Providers, make_resource, otlp_exporters, quieten
+        from otel_tutor.pipeline import Providers, make_resource, observe_process, otlp_exporters, quieten
 
         built = Providers.build(settings, exporters or otlp_exporters(settings), make_resource(settings))
         built.make_global()
         quieten()
         _state.providers = built
         atexit.register(shutdown)
-        _observe_process()
+        _observe_app_state()
+        observe_process()
     _state.settings = settings
 
 
@@ -105,7 +106,7 @@ def providers() -> "Providers | None":
     return _state.providers
 
 
-def _observe_process() -> None:
+def _observe_app_state() -> None:
     from otel_tutor.middleware import observe_requests_in_progress
     from otel_tutor.monitoring import metrics_collector
 

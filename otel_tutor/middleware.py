@@ -18,6 +18,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
+from otel_tutor.eventloop import watch_event_loop
 from otel_tutor.guard import harmless, report
 from otel_tutor.instruments import Labels, bounded, histogram, observe
 from otel_tutor.route import route_template
@@ -101,6 +102,7 @@ class TelemetryMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
+        watch_event_loop()
         if scope["type"] != "http" or _OURS in scope or (request := _begin(scope)) is None:
             await self.app(scope, receive, send)
             return

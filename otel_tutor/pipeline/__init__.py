@@ -4,7 +4,15 @@ resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
 from otel_tutor.pipeline.otlp import otlp_exporters, quieten
+from otel_tutor.pipeline.process import observe_process
 from otel_tutor.pipeline.providers import Exporters, Providers
 from otel_tutor.pipeline.resource import make_resource
 
-__all__ = ["Exporters", "Providers", "make_resource", "otlp_exporters", "quieten"]
+__all__ = [
+    "Exporters",
+    "Providers",
+    "make_resource",
+    "observe_process",
+    "otlp_exporters",
+    "quieten",
+]

@@ -8,9 +8,11 @@ from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import Histogram
+from opentelemetry.sdk.metrics.view import Aggregation
 
 from otel_tutor.guard import OncePerMinute
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.losses import counting_losses
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.settings import Settings
 
@@ -26,15 +28,15 @@ def otlp_exporters(settings: Settings) -> Exporters:
         return None if own else settings.endpoint
 
     exports = settings.exports
-    return Exporters(
-        spans=OTLPSpanExporter(endpoint=endpoint("traces")) if "traces" in exports else None,
-        metrics=OTLPMetricExporter(
-            endpoint=endpoint("metrics"), preferred_aggregation={Histogram: SteadyExponentialHistogram()}
+    aggregation: dict[type, Aggregation] = {Histogram: SteadyExponentialHistogram()}
+    with counting_losses():
+        return Exporters(
+            spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,
+            metrics=OTLPMetricExporter(endpoint("metrics"), preferred_aggregation=aggregation)
+            if "metrics" in exports
+            else None,
+            logs=OTLPLogExporter(endpoint("logs")) if "logs" in exports else None,
         )
-        if "metrics" in exports
-        else None,
-        logs=OTLPLogExporter(endpoint=endpoint("logs")) if "logs" in exports else None,
-    )
 
 
 class _Lid(logging.Handler):

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline.logs import attach_logging
+from otel_tutor.pipeline.losses import counting_losses
 from otel_tutor.settings import Settings
 
 __all__ = ["Exporters", "Providers"]
@@ -50,7 +51,8 @@ class Providers:
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
         tracer = TracerProvider(resource=resource, shutdown_on_exit=False)
         if exporters.spans:
-            tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
+            with counting_losses():
+                tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
         readers = [exporters.reader] if exporters.reader else []
         if exporters.metrics:
             readers.append(
@@ -59,7 +61,8 @@ class Providers:
         meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if exporters.logs:
-            logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
+            with counting_losses():
+                logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
         return cls(tracer, meter, logger, exporters)
 
     def make_global(self) -> None:

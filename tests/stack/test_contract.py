@@ -36,6 +36,7 @@ CONTRACT = {
     "system_cpu_usage_percent": ("gauge", set[str]()),
     "system_memory_usage_bytes": ("gauge", set[str]()),
     "system_disk_usage_bytes": ("gauge", {"path"}),
+    "event_loop_lag_seconds": ("histogram", set[str]()),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 
