@@ -169,6 +169,20 @@ def test_an_app_starts_works_and_ends_without_a_collector(listening: bool) -> No
     assert len(lines) <= 1, result.stderr
 
 
+def test_shutting_down_starts_no_thread_as_exiting_pythons_cannot() -> None:
+    result = run("""
+        import logging, threading
+        otel_tutor.configure()
+        logging.getLogger("app").warning("something to send")
+        def refuse(thread):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        threading.Thread.start = refuse
+    """)
+
+    assert result.returncode == 0
+    assert "RuntimeError" not in result.stderr
+
+
 def test_log_records_are_kept_from_the_exporters_own_errors() -> None:
     result = run("""
         import logging

@@ -16,6 +16,11 @@ def _is_the_apps(record: logging.LogRecord) -> bool:
     return record.name != "otel_tutor" and record.name.partition(".")[0] not in _SUBSTRATE
 
 
+class _Handler(LoggingHandler):
+    def flush(self) -> None:
+        """Do nothing: logging flushes its handlers as Python exits, when the provider has sent everything already."""
+
+
 def attach_logging(provider: LoggerProvider) -> logging.Handler:
     """Send what reaches the root logger, from INFO up, to `provider`; what is printed stays as it was."""
     root = logging.getLogger()
@@ -24,7 +29,7 @@ def attach_logging(provider: LoggerProvider) -> logging.Handler:
         root.addHandler(logging.lastResort)
         if root.level == logging.WARNING:
             root.setLevel(logging.INFO)
-    handler = LoggingHandler(level=logging.INFO, logger_provider=provider)
+    handler = _Handler(level=logging.INFO, logger_provider=provider)
     handler.addFilter(_is_the_apps)
     root.addHandler(handler)
     return handler

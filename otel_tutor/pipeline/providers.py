@@ -1,9 +1,10 @@
 """The three providers: built from exporters, made global once, shut down together under one deadline."""
 
 import logging
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,6 +46,12 @@ class Providers:
     logger: LoggerProvider
     exporters: Exporters
     _log_handler: logging.Handler | None = field(default=None)
+    _stoppers: "list[_Stopper]" = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.prepare_shutdown()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.prepare_shutdown)  # threads stay behind in the parent
 
     @classmethod
     def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":
@@ -90,23 +97,35 @@ class Providers:
         if self._log_handler is not None:
             logging.getLogger().removeHandler(self._log_handler)
         deadline = time.monotonic() + seconds
-        stops = [_start(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
-        _join(stops, deadline - _ABORT_SECONDS)
-        if any(stop.is_alive() for stop in stops):
-            aborts = [
-                _start(exporter.shutdown)
-                for exporter in (self.exporters.spans, self.exporters.metrics, self.exporters.logs)
-                if exporter is not None
-            ]
-            _join([*stops, *aborts], deadline)
+        for stopper in self._stoppers:
+            stopper.go.set()
+        _join(self._stoppers, deadline - _ABORT_SECONDS)
+        if any(stopper.is_alive() for stopper in self._stoppers):
+            for exporter in (self.exporters.spans, self.exporters.metrics, self.exporters.logs):
+                if exporter is not None:
+                    exporter.shutdown()  # closes the channel under a call that waits
+            _join(self._stoppers, deadline)
+
+    def prepare_shutdown(self) -> None:
+        """Have the threads of `shutdown()` wait for it: Python 3.12 starts none any more once it is exiting."""
+        self._stoppers = [_Stopper(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
 
 
-def _start(target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, name="otel-tutor-shutdown", daemon=True)
-    thread.start()
-    return thread
+class _Stopper(threading.Thread):
+    """Stops one signal when told to go."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        super().__init__(name="otel-tutor-shutdown", daemon=True)
+        self.go = threading.Event()
+        self._stop_signal = stop
+        self.start()
+
+    def run(self) -> None:
+        """Wait, then stop."""
+        self.go.wait()
+        self._stop_signal()
 
 
-def _join(threads: list[threading.Thread], deadline: float) -> None:
+def _join(threads: Iterable[threading.Thread], deadline: float) -> None:
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
