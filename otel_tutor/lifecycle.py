@@ -89,15 +89,18 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     if not settings.disabled:
         # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-        from otel_tutor.pipeline import Providers, make_resource, observe_process, otlp_exporters, quieten
+        from otel_tutor import pipeline
 
-        built = Providers.build(settings, exporters or otlp_exporters(settings), make_resource(settings))
+        built = pipeline.Providers.build(
+            settings, exporters or pipeline.otlp_exporters(settings), pipeline.make_resource(settings)
+        )
         built.make_global()
-        quieten()
+        pipeline.renew_after_fork(built, lambda: pipeline.make_resource(settings))
+        pipeline.quieten()
         _state.providers = built
         atexit.register(shutdown)
         _observe_app_state()
-        observe_process()
+        pipeline.observe_process()
     _state.settings = settings
 
 

@@ -6,6 +6,7 @@ lose the status of an unhandled error and the template of a mount.
 """
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -126,6 +127,8 @@ class TelemetryMiddleware:
 def observe_requests_in_progress() -> None:
     """Have the requests in progress counted at every export; `configure()` calls this once."""
     observe(catalogue.HTTP_ACTIVE, _count_requests)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_progress.clear)  # they are the parent's to finish
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:

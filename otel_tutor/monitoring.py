@@ -5,6 +5,7 @@ seconds.
 """
 
 import functools
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -133,9 +134,11 @@ class MetricsCollector:
         for row in (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS):
             observe(row, functools.partial(self._read, row))
         self._host.start_observing()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)  # the parent goes on saying it
 
     def forget(self) -> None:
-        """Start over with what was stated; between tests."""
+        """Start over with what was stated: in a forked child, and between tests."""
         self._stated.clear()
 
     def _state(self, row: Row, value: float, label: str = "") -> None:

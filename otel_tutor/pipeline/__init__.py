@@ -3,6 +3,7 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
+from otel_tutor.pipeline.fork import renew_after_fork
 from otel_tutor.pipeline.otlp import otlp_exporters, quieten
 from otel_tutor.pipeline.process import observe_process
 from otel_tutor.pipeline.providers import Exporters, Providers
@@ -15,4 +16,5 @@ __all__ = [
     "observe_process",
     "otlp_exporters",
     "quieten",
+    "renew_after_fork",
 ]

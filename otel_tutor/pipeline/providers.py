@@ -1,7 +1,6 @@
 """The three providers: built from exporters, made global once, shut down together under one deadline."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -50,8 +49,6 @@ class Providers:
 
     def __post_init__(self) -> None:
         self.prepare_shutdown()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.prepare_shutdown)  # threads stay behind in the parent
 
     @classmethod
     def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":

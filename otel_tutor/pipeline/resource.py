@@ -27,6 +27,8 @@ def make_resource(settings: Settings) -> Resource:
     """The resource of this process: `OTEL_RESOURCE_ATTRIBUTES` and the service, then its instance."""
     from otel_tutor import __version__
 
+    while _leases:  # a forked child holds its parent's, which stays the parent's
+        os.close(_leases.pop())
     base = Resource.create({"telemetry.distro.name": "otel_tutor", "telemetry.distro.version": __version__})
     wished = _wished_instance()
     number = _lease(settings.service_name)

@@ -93,6 +93,11 @@ class Backends:
             (_span(span, one["processes"]) for one in traces for span in one["spans"]), key=lambda span: span.start
         )
 
+    def operations(self, service: str) -> list[str]:
+        """The names of the spans that Jaeger has of a service."""
+        answer = self._get(f"{self.jaeger}/api/services/{service}/operations").json()
+        return list(answer["data"] or ())
+
     def logs(self, query: str, *, limit: int = 1000) -> list[dict[str, str]]:
         """The log records of a LogsQL query, oldest first, each a mapping of fields; `_msg` is the text."""
         text = self._get(f"{self.victorialogs}/select/logsql/query", query=query, limit=str(limit)).text
