@@ -1,7 +1,6 @@
 """The native stack of one data folder: up, down and what is running."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.files import check_yaml, copy_configuration, shipped
+from otel_tutor.stack.configuration import check_by_components, check_yaml, lay_out
+from otel_tutor.stack.files import shipped
 from otel_tutor.stack.ports import Ports, check_free
 from otel_tutor.stack.programs import Program, stack_environment, stack_programs
 from otel_tutor.stack.supervision import Supervisor
@@ -74,7 +74,7 @@ class Stack:
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
         environment = stack_environment(self.data, ports)
-        check_configuration(binaries, shipped(), environment)
+        check_by_components(binaries, shipped(), environment)
         recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
         self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
         try:
@@ -116,13 +116,11 @@ class Stack:
         return recorded
 
     def _lay_out(self, ports: Ports) -> Path:
-        """Copy the configuration into the data folder, with this machine's addresses in it."""
         check_yaml(shipped())
         configuration = self.data / "config"
         try:
             self.data.mkdir(parents=True, exist_ok=True)
-            copy_configuration(shipped(), configuration)
-            _write_targets(configuration / "collector" / "backends" / "targets", ports)
+            lay_out(shipped(), configuration, ports)
         except OSError as error:
             remedy = "set OTEL_TUTOR_DATA to another folder"
             raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
@@ -170,46 +168,3 @@ def _answers(url: str) -> bool:
         return httpx2.get(url, timeout=2, trust_env=False).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
-
-
-def _write_targets(folder: Path, ports: Ports) -> None:
-    """Say where things are on this machine, in place of the names that containers know each other by."""
-    own_metrics = {
-        "collector": "collector-metrics",
-        "prometheus": "prometheus",
-        "alertmanager": "alertmanager",
-        "jaeger": "jaeger-metrics",
-        "victorialogs": "victorialogs",
-        "node": "node-exporter",
-    }
-
-    def target(name: str, **labels: str) -> dict[str, object]:
-        return {"targets": [f"127.0.0.1:{ports[name]}"], "labels": labels}
-
-    for name, targets in {
-        "app": [target("metrics")],
-        "alertmanager": [target("alertmanager")],
-        "stack": [target(port, job=job) for job, port in own_metrics.items()],
-    }.items():
-        (folder / f"{name}.yaml").write_text(json.dumps(targets), encoding="utf-8")  # JSON is YAML
-
-
-def check_configuration(binaries: Binaries, source: Path, environment: Mapping[str, str]) -> None:
-    """Have each component check its own files. Raises StackError with what it objects to."""
-    collector, backends = source / "collector", source / "collector" / "backends"
-    checks: dict[str, list[str | Path]] = {
-        "collector/config.yaml with naming.yaml": [
-            binaries["otelcol"],
-            "validate",
-            f"--config={collector / 'config.yaml'}",
-            f"--config={collector / 'naming.yaml'}",
-        ],
-        "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
-        "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],
-        "alerts/alertmanager.yaml": [binaries["amtool"], "check-config", source / "alerts" / "alertmanager.yaml"],
-    }
-    for name, command in checks.items():
-        answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-        if answer.returncode:
-            said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
-            raise StackError(f"{name} is not valid: {said[-1] if said else 'no reason given'} (in {source})")

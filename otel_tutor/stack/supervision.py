@@ -1,5 +1,6 @@
 """Processes kept by supervisord: started in order, restarted when they crash, stopped together."""
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -87,12 +88,10 @@ class Supervisor:
 
     def stop(self) -> int:
         """Stop everything, in reverse order, and make sure of it. Returns how many processes had to be swept up."""
-        try:
+        with contextlib.suppress(OSError, psutil.Error):  # none was running, or it died: what it left is swept up
             supervisor = psutil.Process(self._call("getPID"))
             self._call("shutdown")
             supervisor.wait(timeout=len(self.processes_left()) * _STOP_SECONDS + 5)
-        except (OSError, psutil.Error):
-            pass  # none was running, or it died: what it left is swept up
         left = self.processes_left()
         for process in left:
             process.terminate()

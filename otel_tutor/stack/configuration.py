@@ -1,0 +1,79 @@
+"""The components' own configuration files: checked, then copied to where the components read them."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from otel_tutor.errors import StackError
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.ports import LOOPBACK, Ports
+
+__all__ = ["check_by_components", "check_yaml", "lay_out"]
+
+_FOLDERS: Final = ("collector", "alerts")
+_OWN_METRICS: Final = {  # job -> port on which the component shows metrics of its own
+    "collector": "collector-metrics",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+    "jaeger": "jaeger-metrics",
+    "victorialogs": "victorialogs",
+    "node": "node-exporter",
+}
+
+
+def check_yaml(source: Path) -> None:
+    """Parse every file. Raises StackError with file and line of the first mistake."""
+    for folder in _FOLDERS:
+        for path in sorted((source / folder).rglob("*.yaml")):
+            try:
+                yaml.safe_load(path.read_text(encoding="utf-8"))
+            except yaml.MarkedYAMLError as error:
+                line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+                raise StackError(f"{path}{line}: not valid YAML: {error.problem}; mend that line") from None
+            except (OSError, UnicodeError, yaml.YAMLError) as error:
+                raise StackError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def check_by_components(binaries: Binaries, source: Path, environment: Mapping[str, str]) -> None:
+    """Have each component check its own files. Raises StackError with what it objects to."""
+    collector, backends = source / "collector", source / "collector" / "backends"
+    checks: dict[str, list[str | Path]] = {
+        "collector/config.yaml with naming.yaml": [
+            binaries["otelcol"],
+            "validate",
+            f"--config={collector / 'config.yaml'}",
+            f"--config={collector / 'naming.yaml'}",
+        ],
+        "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
+        "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],
+        "alerts/alertmanager.yaml": [binaries["amtool"], "check-config", source / "alerts" / "alertmanager.yaml"],
+    }
+    for name, command in checks.items():
+        answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+        if answer.returncode:
+            said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+            raise StackError(f"{name} is not valid: {said[-1] if said else 'no reason given'} (in {source})")
+
+
+def lay_out(source: Path, target: Path, ports: Ports) -> None:
+    """Put a fresh copy where the components read it, with this machine's addresses in it. Raises OSError."""
+    for folder in _FOLDERS:
+        shutil.rmtree(target / folder, ignore_errors=True)
+        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build", "runbooks"))
+    # In place of the names by which containers know each other.
+    targets = {
+        "app": [_target(ports["metrics"])],
+        "alertmanager": [_target(ports["alertmanager"])],
+        "stack": [_target(ports[port], job=job) for job, port in _OWN_METRICS.items()],
+    }
+    for name, one in targets.items():
+        path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(one), encoding="utf-8")
+
+
+def _target(port: int, **labels: str) -> dict[str, object]:
+    return {"targets": [f"{LOOPBACK}:{port}"], "labels": labels}
