@@ -41,6 +41,7 @@ TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)
 RECORD_TYPE: Final = Attribute("tutor.record.type", 30)
 COLLECTION: Final = Attribute("tutor.collection", 50)
 DISK_PATH: Final = Attribute("tutor.disk.path", 20)
+CHECK: Final = Attribute("health.check.name", 50)
 
 ATTRIBUTES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Attribute))
 
@@ -81,6 +82,10 @@ SYSTEM_CPU: Final = Row("system.cpu.usage", _GAUGE, "%", (), "Share of all proce
 SYSTEM_MEMORY: Final = Row("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
 SYSTEM_DISK: Final = Row("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
 LOOP_LAG: Final = Row("event_loop.lag", _HISTOGRAM, "s", (), "How much later than it asked to a callback of the event loop ran.")
+CHECK_STATUS: Final = Row("health.check.status", _GAUGE, "{status}", (CHECK,), "Last result of a health check: 1 healthy, 0.5 degraded, 0 unhealthy.")
+CHECK_DURATION: Final = Row("health.check.duration", _GAUGE, "s", (CHECK,), "Time the last run of a health check took.")
+HEALTH: Final = Row("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
+UPTIME: Final = Row("process.uptime", _GAUGE, "s", (), "Time since the process began.")
 # fmt: on
 
 CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))

@@ -110,11 +110,14 @@ def providers() -> "Providers | None":
 
 
 def _observe_app_state() -> None:
+    from otel_tutor.health import health_service
+    from otel_tutor.health.observation import observe_health
     from otel_tutor.middleware import observe_requests_in_progress
     from otel_tutor.monitoring import metrics_collector
 
     metrics_collector.start_observing()
     observe_requests_in_progress()
+    observe_health(health_service)
 
 
 def _observe_app(app: Starlette) -> None:

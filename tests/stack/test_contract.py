@@ -37,6 +37,10 @@ CONTRACT = {
     "system_memory_usage_bytes": ("gauge", set[str]()),
     "system_disk_usage_bytes": ("gauge", {"path"}),
     "event_loop_lag_seconds": ("histogram", set[str]()),
+    "health_check_status": ("gauge", {"check"}),
+    "health_check_duration_seconds": ("gauge", {"check"}),
+    "health_status": ("gauge", set[str]()),
+    "process_uptime_seconds": ("gauge", set[str]()),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 

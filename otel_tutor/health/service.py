@@ -1,0 +1,146 @@
+"""The health of a service: its checks run together, once for all who ask, and the answers probes want."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from weakref import WeakMethod
+
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.health.check import HealthCheck
+from otel_tutor.health.flight import Flight
+from otel_tutor.health.runner import CheckRunner
+from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall
+
+__all__ = ["HealthService", "health_service"]
+
+
+class HealthService:
+    """Knows the checks of a service and runs them when asked, one run at a time however many ask.
+
+    `service` and `version` are what the JSON says of itself, by default "tutor" and the version of this package. Results
+    are kept for `cache_seconds`, or for `failure_cache_seconds` when a check failed, so that a recovery shows sooner.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str = "tutor",
+        version: str | None = None,
+        cache_seconds: float = 1.0,
+        failure_cache_seconds: float = 0.25,
+    ) -> None:
+        self.service = service
+        self._version = version
+        self._keep = {True: cache_seconds, False: failure_cache_seconds}
+        self._runners: Mapping[str, CheckRunner] = {}  # replaced, never changed: a run keeps the one it began with
+        self._begin_life()
+        _call_in_forked_child(WeakMethod(self._begin_life))
+
+    def _begin_life(self) -> None:
+        """The state of a process that has just begun; a forked worker inherits the checks and nothing else."""
+        self._lock = threading.Lock()
+        self._runners = {name: CheckRunner(runner.check) for name, runner in self._runners.items()}
+        self._flight: Flight | None = None
+        self._last: Mapping[str, HealthResult] = {}
+        self._fresh_until = float("-inf")
+        self._draining = False
+        self._started = time.monotonic()
+
+    @property
+    def version(self) -> str:
+        """The version the JSON tells."""
+        if self._version is None:
+            from otel_tutor import __version__
+
+            return __version__
+        return self._version
+
+    def register(self, check: HealthCheck) -> None:
+        """Have `check` run from now on. Raises ConfigurationError for what is no check and for a name already taken."""
+        if not isinstance(check, HealthCheck) or not hasattr(check, "name"):
+            raise ConfigurationError(
+                f"check={check!r} is not a health check: pass an instance of a subclass of HealthCheck that called "
+                'super().__init__("name")'
+            )
+        with self._lock:
+            if check.name in self._runners:
+                raise ConfigurationError(f"a health check named {check.name!r} is registered: choose another name")
+            self._runners = {**self._runners, check.name: CheckRunner(check)}
+            self._fresh_until = float("-inf")
+
+    def unregister(self, name: str) -> None:
+        """Forget a check, as a test does with what it registered; a name nobody has changes nothing."""
+        with self._lock:
+            self._runners = {one: runner for one, runner in self._runners.items() if one != name}
+            self._fresh_until = float("-inf")
+
+    def start_draining(self) -> None:
+        """Say not ready from now on, whatever the checks say: this process is about to end."""
+        self._draining = True
+
+    async def check_health(self, detailed: bool = False) -> dict[str, Any]:
+        """Status, timestamp, service, version and checks; with messages, details and class names when `detailed`."""
+        results = await self._results()
+        return {
+            "status": overall(results.values()),
+            "timestamp": now(),
+            "service": self.service,
+            "version": self.version,
+            "checks": {name: result.describe(detailed=detailed) for name, result in results.items()},
+        }
+
+    async def check_readiness(self) -> dict[str, Any]:
+        """Whether requests should be sent here: not while a critical check fails, nor once the process is ending."""
+        ready = not self._draining and await self._is_usable()
+        return {"ready": ready and not self._draining, "timestamp": now()}  # draining may have begun meanwhile
+
+    async def check_liveness(self) -> dict[str, Any]:
+        """That the event loop turns; no dependency is touched."""
+        return {"alive": True, "timestamp": now(), "uptime_seconds": round(self._uptime(), 3)}
+
+    def observations(self) -> HealthObservations:
+        """The results of the last run as numbers, for gauges; nothing is run. Safe from any thread."""
+        last = self._last
+        checks = tuple(CheckObservation(name, one.status.level, one.duration) for name, one in last.items())
+        return HealthObservations(checks, overall(last.values()).level if last else None, self._uptime())
+
+    async def _is_usable(self) -> bool:
+        return overall((await self._results(critical_only=True)).values()) is not HealthStatus.UNHEALTHY
+
+    def _uptime(self) -> float:
+        return time.monotonic() - self._started
+
+    async def _results(self, *, critical_only: bool = False) -> Mapping[str, HealthResult]:
+        while True:
+            with self._lock:
+                if time.monotonic() < self._fresh_until:
+                    return self._last
+                if self._flight is None or self._flight.over():
+                    self._flight = Flight(self._runners, self._land)
+                flight = self._flight
+            if await flight.wait(critical_only=critical_only):
+                return dict(flight.results)
+
+    def _land(self, flight: Flight, complete: bool) -> None:
+        with self._lock:
+            if flight is self._flight:
+                self._flight = None
+            if complete:
+                self._last = {name: flight.results[name] for name in flight.runners}  # in the order of registration
+                good = all(one.status is not HealthStatus.UNHEALTHY for one in self._last.values())
+                current = flight.runners is self._runners
+                self._fresh_until = time.monotonic() + self._keep[good] if current else float("-inf")
+
+
+def _call_in_forked_child(method: WeakMethod[Callable[[], None]]) -> None:
+    def call() -> None:
+        if alive := method():
+            alive()
+
+    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+        os.register_at_fork(after_in_child=call)
+
+
+health_service: Final = HealthService()

@@ -1,0 +1,220 @@
+"""However many ask, wherever they ask from: one run, in time."""
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from otel_tutor.health import HealthCheck, HealthService, HealthStatus, SyncHealthCheck
+
+HEALTHY = {"status": HealthStatus.HEALTHY}
+
+
+class Answering(HealthCheck):
+    """Counts its runs."""
+
+    def __init__(self, *, name: str = "answering", **options: Any) -> None:
+        super().__init__(name, **options)
+        self.runs = 0
+
+    async def check(self) -> dict[str, Any]:
+        self.runs += 1
+        await asyncio.sleep(0.02)
+        return HEALTHY
+
+
+class Hanging(SyncHealthCheck):
+    """Blocks its thread for 60 s, or until the test is over."""
+
+    def __init__(self, released: threading.Event, **options: Any) -> None:
+        super().__init__("hanging", **options)
+        self.released = released
+
+    def check_sync(self) -> dict[str, Any]:
+        self.released.wait(60)
+        return HEALTHY
+
+
+class Stubborn(HealthCheck):
+    """Ignores its cancellation until it is released."""
+
+    def __init__(self) -> None:
+        super().__init__("stubborn", timeout=0.05)
+        self.released = False
+        self.runs = 0
+
+    async def check(self) -> dict[str, Any]:
+        self.runs += 1
+        while not self.released:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        return HEALTHY
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def make_service(*checks: HealthCheck, **options: Any) -> HealthService:
+    service = HealthService(**options)
+    for check in checks:
+        service.register(check)
+    return service
+
+
+def threads_of(check: HealthCheck) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"health-{check.name}"]
+
+
+def test_checks_run_in_parallel() -> None:
+    checks = [Answering(name=f"check{number}") for number in range(50)]
+    start = time.monotonic()
+    asyncio.run(make_service(*checks).check_health())
+
+    assert time.monotonic() - start < 0.5
+
+
+def test_a_hundred_probes_cost_one_run_and_a_little_later_another() -> None:
+    check = Answering()
+    service = make_service(check, cache_seconds=0.1)
+
+    async def probe() -> None:
+        await asyncio.gather(*(service.check_health() for _ in range(50)), *(service.check_readiness() for _ in range(50)))
+        assert check.runs == 1
+        await service.check_health()
+        assert check.runs == 1
+        await asyncio.sleep(0.12)
+        await service.check_health()
+        assert check.runs == 2
+
+    asyncio.run(probe())
+
+
+def test_a_hung_check_answers_at_its_deadline_then_at_once_and_has_one_thread(released: threading.Event) -> None:
+    check = Hanging(released, timeout=0.1)
+    service = make_service(check, failure_cache_seconds=0)
+    took = []
+    for _ in range(5):
+        start = time.monotonic()
+        assert asyncio.run(service.check_readiness())["ready"] is False
+        took.append(time.monotonic() - start)
+
+    assert took[0] >= 0.1
+    assert max(took[1:]) < 0.05
+    assert len(threads_of(check)) == 1
+    assert "still running" in str(asyncio.run(service.check_health(detailed=True)))
+
+
+def test_a_hung_check_that_comes_back_is_run_again(released: threading.Event) -> None:
+    service = make_service(Hanging(released, timeout=0.05), failure_cache_seconds=0)
+    assert asyncio.run(service.check_health())["status"] is HealthStatus.UNHEALTHY
+    released.set()
+
+    deadline = time.monotonic() + 5
+    while asyncio.run(service.check_health())["status"] is not HealthStatus.HEALTHY:
+        assert time.monotonic() < deadline
+
+
+def test_a_slow_check_that_is_not_critical_does_not_slow_readiness(released: threading.Event) -> None:
+    service = make_service(Hanging(released, critical=False), Answering())
+    start = time.monotonic()
+
+    assert asyncio.run(service.check_readiness())["ready"] is True
+    assert time.monotonic() - start < 0.5
+
+
+def test_a_check_that_ignores_its_cancellation_is_never_begun_twice() -> None:
+    check = Stubborn()
+    service = make_service(check, failure_cache_seconds=0)
+
+    async def probe() -> None:
+        for _ in range(3):
+            assert (await service.check_health())["status"] is HealthStatus.UNHEALTHY
+        check.released = True
+
+    asyncio.run(probe())
+    assert check.runs == 1
+
+
+def test_a_probe_that_goes_away_takes_nothing_from_the_others() -> None:
+    check = Answering()
+    service = make_service(check)
+
+    async def probe() -> None:
+        first = asyncio.create_task(service.check_health())
+        await asyncio.sleep(0.005)
+        second = asyncio.create_task(service.check_health())
+        await asyncio.sleep(0.005)
+        first.cancel()
+        assert (await second)["status"] is HealthStatus.HEALTHY
+
+    asyncio.run(probe())
+    assert check.runs == 1
+
+
+def test_probes_in_several_event_loops_share_one_run() -> None:
+    check = Answering()
+    service = make_service(check)
+    together = threading.Barrier(4)
+
+    def probe(_: int) -> HealthStatus:
+        together.wait()
+        return HealthStatus(asyncio.run(service.check_health())["status"])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(probe, range(4))) == {HealthStatus.HEALTHY}
+    assert check.runs == 1
+
+
+def test_a_run_whose_event_loop_ends_is_made_again_by_the_next() -> None:
+    check = Answering()
+    service = make_service(check)
+
+    async def give_up() -> None:
+        async with asyncio.timeout(0.005):
+            await service.check_health()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    assert asyncio.run(service.check_health())["status"] is HealthStatus.HEALTHY
+    assert check.runs == 2
+
+
+def test_an_event_loop_that_no_longer_turns_does_not_hold_up_another() -> None:
+    service = make_service(Answering(timeout=0.2))
+    stuck = asyncio.new_event_loop()
+    asking = stuck.create_task(service.check_health())
+    stuck.run_until_complete(asyncio.sleep(0.005))
+    start = time.monotonic()
+
+    assert asyncio.run(service.check_health())["status"] is HealthStatus.UNHEALTHY
+    assert time.monotonic() - start < 0.5
+    stuck.run_until_complete(asking)
+    stuck.close()
+    assert asking.result()["service"] == "tutor"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12, where it is the case tested
+def test_a_forked_worker_inherits_the_checks_but_no_run(released: threading.Event) -> None:
+    service = make_service(Hanging(released, timeout=0.05), failure_cache_seconds=60)
+    asyncio.run(service.check_health())
+    service.start_draining()
+    child = os.fork()
+    if child == 0:
+        failed = 1
+        try:
+            released.set()
+            failed = int(not asyncio.run(service.check_readiness())["ready"])
+        finally:
+            os._exit(failed)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
