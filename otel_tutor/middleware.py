@@ -22,7 +22,7 @@ from otel_tutor import catalogue
 from otel_tutor.eventloop import watch_event_loop
 from otel_tutor.guard import harmless, report
 from otel_tutor.instruments import Labels, bounded, histogram, observe
-from otel_tutor.route import route_template
+from otel_tutor.route import PROBES, route_template
 from otel_tutor.tracing import tracer
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
@@ -83,6 +83,10 @@ class _Request:
         self.span.end()
 
 
+def _is_observed(scope: Scope) -> bool:
+    return scope["type"] == "http" and _OURS not in scope and scope["path"] not in PROBES
+
+
 def _begin(scope: Scope) -> _Request | None:
     """A request under observation, or None when its scope is too odd to be read: it is then answered unobserved."""
     try:
@@ -104,7 +108,7 @@ class TelemetryMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
         watch_event_loop()
-        if scope["type"] != "http" or _OURS in scope or (request := _begin(scope)) is None:
+        if not _is_observed(scope) or (request := _begin(scope)) is None:
             await self.app(scope, receive, send)
             return
 

@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
 import otel_tutor
+from otel_tutor.health import HealthService, health_routes
 from otel_tutor.testing import Capture, Point
 
 DURATION = "http.server.request.duration"
@@ -201,3 +202,12 @@ def test_configuring_an_app_twice_observes_it_once(captured: Capture) -> None:
 @pytest.mark.parametrize("header", ["traceparent", "baggage", "user-agent", "host"])
 def test_a_header_that_cannot_be_read_is_still_answered(client: TestClient, header: str) -> None:
     assert client.get("/hello/ada", headers={header.encode(): b"\xff:\xfe"}).status_code == 200
+
+
+def test_health_probes_are_neither_counted_nor_traced(captured: Capture) -> None:
+    app = Starlette(routes=health_routes(HealthService()))
+    otel_tutor.configure(app)
+    assert TestClient(app).get("/health/ready").status_code == 200
+
+    assert durations(captured) == []
+    assert captured.spans == []

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 import otel_tutor
 from otel_tutor.demo.body import BadInputError
+from otel_tutor.demo.checks import register_checks
 from otel_tutor.demo.corpus import read_passages, read_practice
 from otel_tutor.demo.faults import Faults, kill_database_while_on
 from otel_tutor.demo.generation import GenerationError
@@ -30,6 +31,7 @@ from otel_tutor.demo.sessions import Reporter, Sessions
 from otel_tutor.demo.settings import Settings
 from otel_tutor.demo.store import open_engine, prepare
 from otel_tutor.demo.tutor import Tutor
+from otel_tutor.health import drain_on_sigterm, health_routes
 from otel_tutor.monitoring import metrics_collector
 
 __all__ = ["create_app"]
@@ -52,7 +54,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         return _serve(settings, engine)
 
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *health_routes()],
         lifespan=lifespan,
         middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=_LARGEST_BODY)],
         exception_handlers={
@@ -72,6 +74,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 @asynccontextmanager
 async def _serve(settings: Settings, engine: Engine) -> AsyncIterator[Mapping[str, Services]]:
     services = await run_in_threadpool(_start, settings, engine)
+    drain_on_sigterm()  # only now: the server has set its own handler
     reporter = Reporter(settings.database, settings.reporter_lock)
     try:
         async with anyio.create_task_group() as tasks:
@@ -97,6 +100,7 @@ def _start(settings: Settings, engine: Engine) -> Services:
         faults=faults,
         subjects=sorted({passage.subject for passage in read_passages()}),
     )
+    register_checks(settings, engine, services.tutor)
     kill_database_while_on(engine, faults)  # only now: a tutor starts whatever fault is on
     return services
 

@@ -58,7 +58,7 @@ class Report:
 
 def read_report(backends: Backends, load: LoadResult) -> Report:
     """Wait until what was sent has arrived, or has had ample time to, and read all of it back."""
-    requests = wait_for(lambda: _requests(backends, load), lambda seen: seen == load.requests, seconds=_ARRIVAL_SECONDS)
+    requests = wait_for(lambda: _requests(backends), lambda seen: seen == load.requests, seconds=_ARRIVAL_SECONDS)
     questions = _by(backends.query(f"sum by (subject) (student_questions_total{{{_JOB}}})"), "subject")
     exemplar, trace, logs = _slowest(backends, load.seconds + 2 * _ARRIVAL_SECONDS)
     return Report(
@@ -72,15 +72,10 @@ def read_report(backends: Backends, load: LoadResult) -> Report:
     )
 
 
-def _requests(backends: Backends, load: LoadResult) -> dict[tuple[str, str, int], int]:
-    """Requests by method, route and status, of the routes that were used: readiness probes ask for another one."""
-    used = {(method, route) for method, route, _ in load.requests}
+def _requests(backends: Backends) -> dict[tuple[str, str, int], int]:
+    """Requests by method, route and status."""
     samples = backends.query(f"sum by (method, endpoint, status) (http_requests_total{{{_JOB}}})")
-    return {
-        (one.labels["method"], one.labels["endpoint"], int(one.labels["status"])): int(one.value)
-        for one in samples
-        if (one.labels["method"], one.labels["endpoint"]) in used
-    }
+    return {(one.labels["method"], one.labels["endpoint"], int(one.labels["status"])): int(one.value) for one in samples}
 
 
 def _by(samples: Sequence[Sample], label: str) -> dict[str, int]:

@@ -69,6 +69,11 @@ class Tutor:
         self._generator = Generator(self._model)
         metrics_collector.set_model_memory(self._model.name, self._model.num_bytes)
 
+    @property
+    def model_bytes(self) -> int:
+        """What the loaded model occupies, in bytes."""
+        return self._model.num_bytes
+
     def ask(self, question: str, subject: str | None = None, session: str | None = None) -> Reply:
         """Answer a question, about that subject if one is named, and keep both.
 

@@ -29,7 +29,7 @@ def tutor_program(data: Path, ports: Ports, *, workers: int = _WORKERS) -> Progr
             "--no-access-log",
         ),
         ports=("app",),
-        ready=f"http://{LOOPBACK}:{ports['app']}/",
+        ready=f"http://{LOOPBACK}:{ports['app']}/health/ready",
         environment={
             DATA_VARIABLE: str(data / "tutor"),
             "OTEL_TUTOR_DATA": str(data),

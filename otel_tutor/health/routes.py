@@ -13,6 +13,7 @@ from starlette.routing import Route
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
+from otel_tutor.route import PROBES
 
 __all__ = ["health_routes"]
 
@@ -49,11 +50,9 @@ def health_routes(
     async def live(_: Request) -> Response:
         return _respond(await service.check_liveness(), ok=True)
 
-    # GET brings HEAD with it
     return [
-        Route("/health", health, methods=["GET"], include_in_schema=False),
-        Route("/health/ready", ready, methods=["GET"], include_in_schema=False),
-        Route("/health/live", live, methods=["GET"], include_in_schema=False),
+        Route(path, endpoint, methods=["GET"], include_in_schema=False)  # GET brings HEAD with it
+        for path, endpoint in zip(PROBES, (health, ready, live), strict=True)
     ]
 
 
