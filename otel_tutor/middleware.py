@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from opentelemetry import propagate, trace
 from opentelemetry.instrumentation._semconv import _StabilityMode
-from opentelemetry.instrumentation.asgi import asgi_getter, collect_request_attributes
+from opentelemetry.instrumentation.asgi import collect_request_attributes
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,7 +50,7 @@ class _Request:
         attributes: dict[str, Any] = collect_request_attributes(public, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]  # upstream has none
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
-        parent = propagate.extract(dict(scope), getter=asgi_getter)
+        parent = propagate.extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
         self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
         self.context = trace.set_span_in_context(self.span, parent)
 
@@ -67,13 +67,12 @@ class _Request:
         if self.status is None:
             self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
         labels: dict[str, str | int] = {catalogue.METHOD.key: self.method, catalogue.STATUS_CODE.key: self.status}
-        self.span.set_attribute(catalogue.STATUS_CODE.key, self.status)
         route = self.route()
         _routes_seen.add((self.method, route))
         if route is not None:
             labels[catalogue.ROUTE.key] = route
-            self.span.set_attribute(catalogue.ROUTE.key, route)
             self.span.update_name(f"{self.method} {route}")
+        self.span.set_attributes(labels)
         if error is not None:
             self.span.record_exception(error)
         if error is not None or self.status >= _SERVER_ERROR:
