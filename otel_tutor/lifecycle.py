@@ -91,6 +91,7 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
         from otel_tutor import pipeline
 
+        pipeline.check_unclaimed()
         built = pipeline.Providers.build(
             settings, exporters or pipeline.otlp_exporters(settings), pipeline.make_resource(settings)
         )

@@ -6,12 +6,13 @@ resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 from otel_tutor.pipeline.fork import renew_after_fork
 from otel_tutor.pipeline.otlp import otlp_exporters, quieten
 from otel_tutor.pipeline.process import observe_process
-from otel_tutor.pipeline.providers import Exporters, Providers
+from otel_tutor.pipeline.providers import Exporters, Providers, check_unclaimed
 from otel_tutor.pipeline.resource import make_resource
 
 __all__ = [
     "Exporters",
     "Providers",
+    "check_unclaimed",
     "make_resource",
     "observe_process",
     "otlp_exporters",

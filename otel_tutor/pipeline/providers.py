@@ -21,7 +21,7 @@ from otel_tutor.pipeline.logs import attach_logging
 from otel_tutor.pipeline.losses import counting_losses
 from otel_tutor.settings import Settings
 
-__all__ = ["Exporters", "Providers"]
+__all__ = ["Exporters", "Providers", "check_unclaimed"]
 
 _ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to be cut off
 
@@ -70,13 +70,7 @@ class Providers:
         return cls(tracer, meter, logger, exporters)
 
     def make_global(self) -> None:
-        """Make these the process's providers. Raises ConfigurationError if somebody else's are set already."""
-        for name, current in (("tracer", trace.get_tracer_provider()), ("meter", metrics.get_meter_provider())):
-            if not type(current).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics")):
-                owner = f"{type(current).__module__}.{type(current).__qualname__}"
-                raise ConfigurationError(
-                    f"a {name} provider is set already ({owner}): call otel_tutor.configure() before, or instead of, it"
-                )
+        """Make these the process's providers, and have stdlib logging write to them."""
         trace.set_tracer_provider(self.tracer)
         metrics.set_meter_provider(self.meter)
         _logs.set_logger_provider(self.logger)
@@ -106,6 +100,16 @@ class Providers:
     def prepare_shutdown(self) -> None:
         """Have the threads of `shutdown()` wait for it: Python 3.12 starts none any more once it is exiting."""
         self._stoppers = [_Stopper(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
+
+
+def check_unclaimed() -> None:
+    """Raise ConfigurationError if somebody has set the process's providers already: they can be set only once."""
+    for name, current in (("tracer", trace.get_tracer_provider()), ("meter", metrics.get_meter_provider())):
+        if not type(current).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics")):
+            owner = f"{type(current).__module__}.{type(current).__qualname__}"
+            raise ConfigurationError(
+                f"a {name} provider is set already ({owner}): call otel_tutor.configure() before, or instead of, it"
+            )
 
 
 class _Stopper(threading.Thread):
