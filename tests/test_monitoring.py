@@ -41,8 +41,8 @@ def test_an_inference_is_recorded_with_the_tokens_it_read_and_wrote(captured: Ca
     metrics_collector.track_model_inference("lsa", "int8", 0.5, 120, 30, "success")
 
     metrics = captured.read_metrics()
-    assert only(metrics["model.inference.duration"]).sum == 0.5
-    tokens = {point.attributes["gen_ai.token.type"]: point.sum for point in metrics["model.token.count"]}
+    assert only(metrics["gen_ai.client.operation.duration"]).sum == 0.5
+    tokens = {point.attributes["gen_ai.token.type"]: point.sum for point in metrics["gen_ai.client.token.usage"]}
     assert tokens == {"input": 120, "output": 30}
 
 
@@ -64,8 +64,8 @@ def test_a_duration_that_is_none_is_left_out_and_raises_nothing(captured: Captur
     metrics_collector.track_model_inference("lsa", "int8", duration, 1, 1, "success")
 
     metrics = captured.read_metrics()
-    assert "model.inference.duration" not in metrics
-    assert len(metrics["model.token.count"]) == 2
+    assert "gen_ai.client.operation.duration" not in metrics
+    assert len(metrics["gen_ai.client.token.usage"]) == 2
 
 
 @pytest.mark.parametrize("subject", [None, "", "x" * 10_000, 7, object(), ["physics"]])

@@ -40,7 +40,7 @@ def test_an_answered_question_is_measured_once_in_every_series(captured: Capture
     assert (retrieval.count, retrieval.attributes) == (1, {**physics, "tutor.outcome": "success"})
     assert [(point.attributes, point.sum) for point in metrics["rag.context.documents"]] == [(physics, 5)]
     assert [(point.attributes, point.count) for point in metrics["rag.generation.duration"]] == [(physics, 1)]
-    assert [point.attributes["tutor.outcome"] for point in metrics["model.inference.duration"]] == ["success"]
+    assert [point.attributes["tutor.outcome"] for point in metrics["gen_ai.client.operation.duration"]] == ["success"]
     assert [(point.attributes, point.value) for point in metrics["student.questions"]] == [
         ({**physics, "tutor.topic": "density_and_pressure"}, 1)
     ]

@@ -41,6 +41,8 @@ CONTRACT = {
     "health_check_duration_seconds": ("gauge", {"check"}),
     "health_status": ("gauge", set[str]()),
     "process_uptime_seconds": ("gauge", set[str]()),
+    "gen_ai_client_operation_duration_seconds": ("histogram", {"model_name", "quantization_type", "status"}),
+    "gen_ai_client_token_usage": ("histogram", {"model_name", "type"}),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 
