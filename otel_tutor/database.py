@@ -1,21 +1,28 @@
-"""One SQL statement becomes one client span, by opentelemetry-instrumentation-sqlalchemy.
+"""One SQL statement becomes one client span and one duration; a pool's connections are counted when they are exported.
 
-Its tracer of a single engine is used, not its instrumentor: that one patches SQLAlchemy for the whole process, takes engines
-only once, and refuses SQLAlchemy 2.1 although the tracer works with it.
+Spans are those of opentelemetry-instrumentation-sqlalchemy. Its tracer of a single engine is used, not its instrumentor:
+that one patches SQLAlchemy for the whole process, takes engines only once, and refuses SQLAlchemy 2.1 although the tracer
+works with it. What it does not measure is measured here: durations, and a pool by what the pool itself knows.
 """
 
+import time
+from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, Final
 from weakref import WeakSet
 
 from opentelemetry import metrics
 
+from otel_tutor import catalogue
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.guard import harmless
+from otel_tutor.instruments import Labels, bounded, observe, record
 from otel_tutor.tracing import tracer
 
-__all__ = ["as_engines", "observe_engine"]
+__all__ = ["as_engines", "observe_engine", "observe_pools"]
 
 _observed: Final[WeakSet[Any]] = WeakSet()
+_STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
 def as_engines(given: Any) -> list[Any]:
@@ -30,10 +37,11 @@ def as_engines(given: Any) -> list[Any]:
 
 
 def observe_engine(engine: Any) -> None:
-    """Trace the statements of an engine; a second time for the same engine, nothing."""
+    """Trace and time the statements of an engine; a second time for the same engine, nothing."""
     if engine in _observed:
         return
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+    from sqlalchemy import event
 
     class Tracer(EngineTracer):
         def _operation_name(self, db_name: str | None, statement: object) -> str:
@@ -44,3 +52,56 @@ def observe_engine(engine: Any) -> None:
     _observed.add(engine)
     # Its connection counter costs four SDK calls a checkout for what the pool knows anyway: it gets none to count with.
     Tracer(tracer(), engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]
+    event.listen(engine, "before_cursor_execute", _start_clock, named=True)
+    event.listen(engine, "after_cursor_execute", _succeeded, named=True)
+    event.listen(engine, "handle_error", _failed)
+
+
+def observe_pools() -> None:
+    """Have the pools of all engines counted at every export; `configure()` calls this once."""
+    observe(catalogue.DB_CONNECTIONS, _count_connections)
+    observe(catalogue.DB_CONNECTIONS_MAX, _count_most_connections)
+
+
+def _start_clock(**given: Any) -> None:
+    setattr(given["context"], _STARTED, time.perf_counter())
+
+
+def _succeeded(**given: Any) -> None:
+    _record(given["statement"], given["context"], "success")
+
+
+def _failed(error: Any) -> None:
+    if error.execution_context is not None:
+        _record(error.statement, error.execution_context, "error")
+
+
+@harmless
+def _record(statement: str | None, context: Any, outcome: str) -> None:
+    started = context.__dict__.pop(_STARTED, None)
+    if started is not None:
+        operation = (statement or "").split(maxsplit=1)[:1]
+        labels = {
+            catalogue.DB_OPERATION.key: bounded(catalogue.DB_OPERATION, operation[0].upper() if operation else None),
+            catalogue.OUTCOME.key: outcome,
+        }
+        record(catalogue.DB_OPERATION_DURATION, time.perf_counter() - started, labels)
+
+
+def _count_connections() -> Iterable[tuple[float, Labels]]:
+    for engine in list(_observed):
+        for state, method in (("used", "checkedout"), ("idle", "checkedin")):
+            if count := getattr(engine.pool, method, None):  # a pool that keeps no connection counts none
+                yield count(), {**_pool(engine), catalogue.DB_STATE.key: state}
+
+
+def _count_most_connections() -> Iterable[tuple[float, Labels]]:
+    for engine in list(_observed):
+        size, overflow = getattr(engine.pool, "size", None), getattr(engine.pool, "_max_overflow", -1)
+        if size is not None and overflow >= 0:  # -1 is no limit
+            yield size() + overflow, _pool(engine)
+
+
+def _pool(engine: Any) -> dict[str, str]:
+    name = PurePath(engine.url.database or engine.dialect.name).name
+    return {catalogue.DB_POOL.key: bounded(catalogue.DB_POOL, name)}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
-from otel_tutor.database import as_engines, observe_engine
+from otel_tutor.database import as_engines, observe_engine, observe_pools
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.settings import Settings
 
@@ -118,6 +118,7 @@ def _observe_app_state() -> None:
 
     metrics_collector.start_observing()
     observe_requests_in_progress()
+    observe_pools()
     observe_health(health_service)
 
 

@@ -63,3 +63,32 @@ def test_statements_in_a_thread_belong_to_the_trace_that_started_it(engine: Engi
     engine.dispose()
     statement, request = captured.spans
     assert statement.parent == request.context
+
+
+def test_statements_are_timed_by_operation_and_outcome(engine: Engine, captured: Capture) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        with pytest.raises(OperationalError):
+            connection.execute(text("DROP TABLE nothing"))
+
+    points = captured.read_metrics()["db.client.operation.duration"]
+    assert sorted((p.attributes["db.operation.name"], p.attributes["tutor.outcome"], p.count) for p in points) == [
+        ("DROP", "error", 1),
+        ("SELECT", "success", 1),
+    ]
+    engine.dispose()
+
+
+def test_a_pool_says_what_is_in_use_idle_and_possible(captured: Capture, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'pool.db'}", pool_size=3, max_overflow=2)
+    otel_tutor.configure(engine=engine)
+    with engine.connect(), engine.connect():
+        pass
+    with engine.connect():
+        metrics = captured.read_metrics()
+    engine.dispose()
+
+    mine = [p for p in metrics["db.client.connection.count"] if p.attributes["db.client.connection.pool.name"] == "pool.db"]
+    assert {p.attributes["db.client.connection.state"]: p.value for p in mine} == {"used": 1, "idle": 1}
+    (most,) = [p for p in metrics["db.client.connection.max"] if "pool.db" in p.attributes.values()]
+    assert most.value == 5

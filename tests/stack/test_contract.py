@@ -43,6 +43,9 @@ CONTRACT = {
     "process_uptime_seconds": ("gauge", set[str]()),
     "gen_ai_client_operation_duration_seconds": ("histogram", {"model_name", "quantization_type", "status"}),
     "gen_ai_client_token_usage": ("histogram", {"model_name", "type"}),
+    "db_client_operation_duration_seconds": ("histogram", {"operation", "status"}),
+    "db_client_connections": ("gauge", {"pool", "state"}),
+    "db_client_connections_max": ("gauge", {"pool"}),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 
