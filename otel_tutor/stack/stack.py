@@ -119,7 +119,7 @@ class Stack:
         check_yaml(shipped())
         configuration = self.data / "config"
         try:
-            self.data.mkdir(parents=True, exist_ok=True)
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # traces and logs are nobody else's
             lay_out(shipped(), configuration, ports)
         except OSError as error:
             remedy = "set OTEL_TUTOR_DATA to another folder"

@@ -5,7 +5,6 @@ import hashlib
 import http.client
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -46,7 +45,9 @@ class Supervisor:
         """Start supervisord, with nothing running in it yet. On a leash, it ends when this process does."""
         for folder in (self.logs, self._run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._configuration.write_text(self._sections(programs), encoding="utf-8")
+        # A percent sign begins an expansion in this file; none is meant. Log files are expanded twice: their paths are
+        # relative to the data folder, whatever that is called.
+        self._configuration.write_text(self._sections(programs).replace("%", "%%"), encoding="utf-8")
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self._configuration)]
         if leashed:
             command = [sys.executable, "-IS", leash.__file__, *command]
@@ -135,7 +136,7 @@ class Supervisor:
         head = f"""\
 [supervisord]
 nodaemon=true
-logfile={self.logs / "supervisord.log"}
+logfile={self.logs.name}/supervisord.log
 pidfile={self._run / _PID_FILE}
 [unix_http_server]
 file={self._socket}
@@ -146,8 +147,8 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         return head + "".join(self._section(program, priority) for priority, program in enumerate(programs, 1))
 
     def _section(self, program: Program, priority: int) -> str:
-        command = shlex.join([sys.executable, "-IS", leash.__file__, *program.command]).replace("%", "%%")
-        environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items()).replace("%", "%%")
+        command = shlex.join([sys.executable, "-IS", leash.__file__, *program.command])
+        environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
         return f"""\
 [program:{program.name}]
 command={command}
@@ -157,12 +158,12 @@ autostart=false
 autorestart=true
 startsecs=1
 startretries=3
-stopsignal={signal.SIGTERM.name.removeprefix("SIG")}
+stopsignal=TERM
 stopwaitsecs={_STOP_SECONDS}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={self.logs / program.name}.log
+stdout_logfile={self.logs.name}/{program.name}.log
 stdout_logfile_maxbytes={_LOG_BYTES}
 stdout_logfile_backups=1
 """

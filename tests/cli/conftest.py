@@ -24,7 +24,7 @@ def ports() -> dict[str, int]:
 @pytest.fixture
 def environment(tmp_path: Path, ports: dict[str, int]) -> dict[str, str]:
     moved = {variable(name): str(number) for name, number in ports.items()}
-    return {**os.environ, "OTEL_TUTOR_DATA": str(tmp_path / "data"), **moved}
+    return {**os.environ, "OTEL_TUTOR_DATA": str(tmp_path / "my data, 100 %"), **moved}
 
 
 @pytest.fixture
