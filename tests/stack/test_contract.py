@@ -87,6 +87,15 @@ def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any
     assert {row.meaning for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
 
 
+def test_an_app_shows_fifty_families_and_more_each_with_a_meaning(running: Running, metadata: dict[str, Any]) -> None:
+    names = {sample.labels["__name__"] for sample in running.backends.query('{job="tutor"}')}
+    described = {
+        name for name, (one, *_) in metadata.items() if one["help"] and any(series.startswith(name) for series in names)
+    }
+
+    assert len(described) >= 50, sorted(described)
+
+
 def test_a_path_nobody_serves_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:
     def count() -> float:
         samples = running.backends.query('http_requests_total{endpoint="unmatched",status="404"}')
