@@ -60,13 +60,12 @@ class Capture:
     def read_metrics(self) -> dict[str, list[Point]]:
         """Every series since the last read, by instrument name."""
         data = self._reader.get_metrics_data()
-        metrics = [
-            metric
-            for resource in (data.resource_metrics if data else ())
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        ]
-        return {metric.name: [_point(point) for point in metric.data.data_points] for metric in metrics}
+        found: dict[str, list[Point]] = {}
+        for resource in data.resource_metrics if data else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:  # two libraries may emit one name
+                    found.setdefault(metric.name, []).extend(map(_point, metric.data.data_points))
+        return found
 
     def clear(self) -> None:
         """Forget what was emitted so far."""
