@@ -69,7 +69,7 @@ class Workshop:
         unfinished = target.with_name(target.name + ".part")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        module = self._module(component)
+        module = self.sources(component)
         tags = ["-tags", component.tags] if component.tags else []
         packages = list(component.binaries.values())
         self.progress.fetching(component)
@@ -92,7 +92,8 @@ class Workshop:
             Path(folder).chmod(0o755)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def _module(self, component: Component) -> Path:
+    def sources(self, component: Component) -> Path:
+        """A folder with the component's Go module, ready to be built; the Collector's is generated there."""
         module = self.scratch / component.name
         shutil.rmtree(module, ignore_errors=True)
         shutil.copytree(self.shipped / _MODULES / component.name, module)
@@ -128,7 +129,7 @@ class Workshop:
             "GOPATH": str(self.scratch / "go"),
             "GOMODCACHE": str(self.scratch / "go" / "mod"),
             "GOCACHE": str(self.scratch / "go" / "cache"),
-            "GOTMPDIR": str(self.scratch),
+            "TMPDIR": str(self.scratch),  # what Go and the Collector's builder throw away goes with the rest
             "PATH": f"{self.go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
         with log.open("a", encoding="utf-8") as errors:

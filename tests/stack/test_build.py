@@ -6,16 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
+from rich.console import Console
 
+from otel_tutor.cli.progress import BuildDisplay
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import cached, on_path
 from otel_tutor.stack.components import BUILDER, COMPONENTS, Component
 from otel_tutor.stack.files import cache_folder, shipped
+from otel_tutor.stack.toolchain import find_go
+from otel_tutor.stack.workshop import Workshop
 
 PIP_IS_OFF = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -98,6 +103,19 @@ def test_an_interrupted_build_leaves_no_process_behind(tmp_path: Path) -> None:
 
     assert (build.returncode, said.strip()) == (130, "otel-tutor: interrupted")
     assert psutil.wait_procs(compilers, timeout=10)[1] == []
+
+
+def test_the_collectors_builder_leaves_nothing_in_the_temporary_folder(tmp_path: Path, repository: Path) -> None:
+    (collector,) = [component for component in COMPONENTS if component.name == "collector"]
+    before = set(Path(tempfile.gettempdir()).glob("otelcol*"))
+    display = BuildDisplay(Console(quiet=True))
+    workshop = Workshop(repository, tmp_path, find_go(tmp_path), display)
+    sources = workshop.sources(collector)
+
+    assert {"main.go", "components.go", "go.mod", "go.sum"} <= {path.name for path in sources.iterdir()}
+    assert set(Path(tempfile.gettempdir()).glob("otelcol*")) == before
+    workshop.clear()
+    assert list((tmp_path / "build").glob("*")) == []
 
 
 def test_an_installed_component_serves_if_its_version_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
