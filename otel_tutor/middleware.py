@@ -48,6 +48,8 @@ class _Request:
         # A query string and a client's address can identify a student; the service is operated without them.
         public = {**scope, "query_string": b"", "client": None}
         attributes: dict[str, Any] = collect_request_attributes(public, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]  # upstream has none
+        if server := scope.get("server"):
+            attributes["server.address"] = server[0]  # the helper appends the port, which is an attribute of its own
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
         parent = propagate.extract({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})

@@ -85,6 +85,13 @@ def test_a_request_is_one_server_span_named_after_its_route(client: TestClient, 
     assert span.attributes["url.path"] == "/hello/ada"
 
 
+def test_the_servers_address_is_without_its_port(captured: Capture) -> None:
+    TestClient(make_app(), base_url="http://tutor.example:8443").get("/hello/ada")
+
+    attributes = captured.spans[0].attributes or {}
+    assert (attributes["server.address"], attributes["server.port"]) == ("tutor.example", 8443)
+
+
 def test_neither_query_string_nor_client_address_is_recorded(client: TestClient, captured: Capture) -> None:
     client.get("/hello/ada?question=who+am+i")
 

@@ -1,6 +1,7 @@
 """stdlib logging into OpenTelemetry log records, each with the trace and span it was written in."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
@@ -10,6 +11,9 @@ __all__ = ["attach_logging"]
 
 # What telemetry says of itself stays out of telemetry: an export that fails must not make more to export.
 _SUBSTRATE: Final = ("opentelemetry", "grpc")
+# Servers keep their own messages from the root logger. Their access logs are left out: each request is a span, and a line
+# of theirs has the client's address and the query string.
+_SERVERS: Final = ("uvicorn", "gunicorn.error")
 
 
 def _is_the_apps(record: logging.LogRecord) -> bool:
@@ -21,8 +25,11 @@ class _Handler(LoggingHandler):
         """Do nothing: logging flushes its handlers as Python exits, when the provider has sent everything already."""
 
 
-def attach_logging(provider: LoggerProvider) -> logging.Handler:
-    """Send what reaches the root logger, from INFO up, to `provider`; what is printed stays as it was."""
+def attach_logging(provider: LoggerProvider) -> Callable[[], None]:
+    """Send what reaches the root logger or a server's, from INFO up, to `provider`; what is printed stays as it was.
+
+    Returns what undoes it.
+    """
     root = logging.getLogger()
     if not root.handlers and logging.lastResort is not None:
         # Python prints warnings of an unconfigured root itself, but only while it has no handler; it is about to get one.
@@ -31,5 +38,12 @@ def attach_logging(provider: LoggerProvider) -> logging.Handler:
             root.setLevel(logging.INFO)
     handler = _Handler(level=logging.INFO, logger_provider=provider)
     handler.addFilter(_is_the_apps)
-    root.addHandler(handler)
-    return handler
+    loggers = [root, *(logger for logger in map(logging.getLogger, _SERVERS) if not logger.propagate)]
+    for logger in loggers:
+        logger.addHandler(handler)
+
+    def detach() -> None:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+    return detach

@@ -1,6 +1,5 @@
 """The three providers: built from exporters, made global once, shut down together under one deadline."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -44,7 +43,7 @@ class Providers:
     meter: MeterProvider
     logger: LoggerProvider
     exporters: Exporters
-    _log_handler: logging.Handler | None = field(default=None)
+    _detach_logging: Callable[[], None] = field(default=lambda: None)
     _stoppers: "list[_Stopper]" = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,7 +74,7 @@ class Providers:
         metrics.set_meter_provider(self.meter)
         _logs.set_logger_provider(self.logger)
         if self.exporters.logs:
-            self._log_handler = attach_logging(self.logger)
+            self._detach_logging = attach_logging(self.logger)
 
     def flush(self) -> None:
         """Send what is held now; blocks until it is sent or the exporters give up. For tests and short-lived jobs."""
@@ -85,8 +84,7 @@ class Providers:
 
     def shutdown(self, seconds: float) -> None:
         """Send what is left and stop, all three signals at once, within `seconds` whether or not anything answers."""
-        if self._log_handler is not None:
-            logging.getLogger().removeHandler(self._log_handler)
+        self._detach_logging()
         deadline = time.monotonic() + seconds
         for stopper in self._stoppers:
             stopper.go.set()

@@ -69,6 +69,14 @@ def test_the_question_left_a_log_line_with_its_trace(running: Running, trace_id:
     assert len(record["span_id"]) == 16
 
 
+def test_the_servers_own_messages_arrive_but_not_its_access_log(running: Running, trace_id: str) -> None:
+    query = 'service.name:="tutor" "Application startup complete."'
+    records = wait_for(lambda: running.backends.logs(query), lambda found: len(found) == 2, seconds=ARRIVAL)
+
+    assert len({record["service.instance.id"] for record in records}) == 2
+    assert running.backends.logs('"HTTP/1.1"') == []
+
+
 @pytest.mark.parametrize(
     "family", ["http_request_duration_seconds", "rag_retrieval_duration_seconds", "model_inference_duration_seconds"]
 )
