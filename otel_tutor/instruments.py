@@ -15,6 +15,7 @@ __all__ = ["OTHER", "Labels", "bounded", "counter", "forget_values", "histogram"
 
 OTHER: Final = "_OTHER"  # what semantic conventions call a value outside the known ones
 UNKNOWN: Final = "unknown"
+_LARGEST_INTEGER: Final = 2**53  # as a float from there on: one integer that OTLP's 64 bits cannot hold fails every export
 _LONGEST_LABEL: Final = 100  # characters; longer is free text, which is no label
 
 Labels = Mapping[str, str | int | bool]
@@ -73,10 +74,13 @@ def forget_values() -> None:
 
 def quantity(value: object) -> float | None:
     """`value` as a measurement, or None when it is not a finite number at or above zero."""
+    if not isinstance(value, (int, float)):
+        return None
     try:
-        return value if isinstance(value, (int, float)) and math.isfinite(value) and value >= 0 else None
+        number = float(value) if abs(value) > _LARGEST_INTEGER else value
     except OverflowError:  # an int beyond every float
         return None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def record(row: Row, value: object, labels: Labels) -> None:

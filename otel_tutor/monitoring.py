@@ -101,8 +101,8 @@ class MetricsCollector:
         """Record one synchronisation, and how many records of each type it moved."""
         record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
         for record_type, count in (records or {}).items():
-            if quantity(count) is not None:
-                counter(catalogue.SYNC_RECORDS).add(count, _labels((catalogue.RECORD_TYPE, record_type)))
+            if (number := quantity(count)) is not None:
+                counter(catalogue.SYNC_RECORDS).add(number, _labels((catalogue.RECORD_TYPE, record_type)))
 
     @harmless
     def set_sync_queue_size(self, count: int) -> None:
