@@ -11,7 +11,18 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observati
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Kind, Row
 
-__all__ = ["OTHER", "Labels", "bounded", "counter", "forget_values", "histogram", "observe", "quantity", "record"]
+__all__ = [
+    "OTHER",
+    "Labels",
+    "bounded",
+    "counter",
+    "forget_values",
+    "histogram",
+    "observe",
+    "quantity",
+    "record",
+    "sendable",
+]
 
 OTHER: Final = "_OTHER"  # what semantic conventions call a value outside the known ones
 UNKNOWN: Final = "unknown"
@@ -59,11 +70,16 @@ def bounded(attribute: Attribute, value: object) -> str:
     seen = _seen[attribute.key]
     if text in seen:
         return text
-    text = text.strip() or UNKNOWN
+    text = sendable(text.strip()) or UNKNOWN
     if len(text) > _LONGEST_LABEL or (text not in seen and len(seen) >= attribute.limit):
         return OTHER
     seen.add(text)
     return text
+
+
+def sendable(text: str) -> str:
+    """`text` without halves of characters, which a cut JSON escape leaves: one of them fails the export of all around it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def forget_values() -> None:

@@ -15,6 +15,7 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
+from otel_tutor.instruments import sendable
 
 __all__ = [
     "RagTracer",
@@ -48,7 +49,8 @@ def tracer() -> trace.Tracer:
 
 @contextmanager
 def _span(name: str, attributes: Attributes) -> Iterator[Span]:
-    with tracer().start_as_current_span(name, attributes=dict(attributes)) as span:
+    fit = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
+    with tracer().start_as_current_span(sendable(name), attributes=fit) as span:
         yield span
 
 

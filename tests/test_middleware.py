@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -207,8 +208,10 @@ def test_configuring_an_app_twice_observes_it_once(captured: Capture) -> None:
 
 
 @pytest.mark.parametrize("header", ["traceparent", "baggage", "user-agent", "host"])
-def test_a_header_that_cannot_be_read_is_still_answered(client: TestClient, header: str) -> None:
-    assert client.get("/hello/ada", headers={header.encode(): b"\xff:\xfe"}).status_code == 200
+def test_a_header_that_cannot_be_read_is_still_answered_and_sent(client: TestClient, captured: Capture, header: str) -> None:
+    assert client.get("/hello/%ff%ed%a0%80", headers={header.encode(): b"\xff:\xfe\xed\xa0\x80"}).status_code == 200
+
+    assert encode_spans(captured.spans).ByteSize() > 0
 
 
 def test_health_probes_are_neither_counted_nor_traced(captured: Capture) -> None:

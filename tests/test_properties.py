@@ -21,6 +21,7 @@ ANYTHING = st.one_of(
     st.integers(min_value=2**60),
     st.floats(),
     st.text(),
+    st.text(st.characters(categories=["Cs"])),
     st.binary(),
     st.lists(st.integers(), max_size=2),
     st.just("x" * 100_000),
@@ -61,7 +62,7 @@ def test_a_call_takes_anything(captured: Capture, name: str, data: st.DataObject
     for points in captured.read_metrics().values():
         for point in points:
             assert all(is_sendable(number) for number in (point.value, point.sum, point.count) if number is not None)
-            assert all(0 < len(str(value)) <= 100 for value in point.attributes.values())
+            assert all(0 < len(str(value).encode()) <= 400 for value in point.attributes.values())
 
 
 @given(records=st.dictionaries(st.text(), ANYTHING, max_size=5), duration=ANYTHING, status=ANYTHING)

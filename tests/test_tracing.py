@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import StatusCode
 
 from otel_tutor.testing import Capture
@@ -43,6 +44,13 @@ def test_the_text_of_a_question_is_kept_where_asked_for(captured: Capture, monke
         pass
 
     assert (captured.spans[0].attributes or {})["rag.question.text"] == "what is light?"
+
+
+def test_half_a_character_does_not_fail_the_export_of_a_trace(captured: Capture) -> None:
+    with rag_tracer.trace_rag_query("why?", "phys\ud83d"), trace_operation("\ud83d", {"note": "\ud83d"}):
+        pass
+
+    assert encode_spans(captured.spans).ByteSize() > 0
 
 
 def test_an_exception_is_recorded_once_and_goes_on(captured: Capture) -> None:
