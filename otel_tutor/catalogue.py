@@ -16,6 +16,7 @@ class Kind(Enum):
 
     COUNTER = "counter"
     HISTOGRAM = "histogram"
+    OBSERVABLE_COUNTER = "observable counter"
     OBSERVABLE_GAUGE = "observable gauge"
     OBSERVABLE_UP_DOWN_COUNTER = "observable up-down counter"
 
@@ -31,6 +32,7 @@ class Attribute:
 METHOD: Final = Attribute("http.request.method", 12)
 ROUTE: Final = Attribute("http.route", 300)
 STATUS_CODE: Final = Attribute("http.response.status_code", 64)
+DIRECTION: Final = Attribute("network.io.direction", 2)
 SUBJECT: Final = Attribute("tutor.subject", 50)
 TOPIC: Final = Attribute("tutor.topic", 500)
 CORRECT: Final = Attribute("tutor.answer.correct", 2)
@@ -45,6 +47,7 @@ CHECK: Final = Attribute("health.check.name", 50)
 DB_OPERATION: Final = Attribute("db.operation.name", 30)
 DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)
 DB_STATE: Final = Attribute("db.client.connection.state", 2)
+FOLDED: Final = Attribute("otel_tutor.attribute.key", 50)
 
 ATTRIBUTES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Attribute))
 
@@ -61,17 +64,24 @@ class Row:
 
 
 _COUNTER, _HISTOGRAM = Kind.COUNTER, Kind.HISTOGRAM
-_GAUGE, _UP_DOWN = Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UP_DOWN_COUNTER
+_GAUGE, _UP_DOWN, _TOTAL = Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UP_DOWN_COUNTER, Kind.OBSERVABLE_COUNTER
 
 # A histogram counts what it measures, so no counter stands beside one: the Collector derives it.
 # fmt: off
 HTTP_DURATION: Final = Row("http.server.request.duration", _HISTOGRAM, "s", (METHOD, ROUTE, STATUS_CODE), "Time from a request's arrival to the last byte of its response.")
 HTTP_ACTIVE: Final = Row("http.server.active_requests", _UP_DOWN, "{request}", (METHOD, ROUTE), "Requests being answered now.")
+HTTP_FIRST_BYTE: Final = Row("http.server.response.time_to_first_byte", _HISTOGRAM, "s", (METHOD, ROUTE), "Time from a request's arrival to the first byte of a response that is streamed.")
+HTTP_REQUEST_IO: Final = Row("http.server.request.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of request bodies received.")
+HTTP_RESPONSE_IO: Final = Row("http.server.response.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of response bodies sent.")
+WEBSOCKET_DURATION: Final = Row("websocket.connection.duration", _HISTOGRAM, "s", (ROUTE,), "Time a WebSocket connection was open.")
+WEBSOCKET_ACTIVE: Final = Row("websocket.active_connections", _UP_DOWN, "{connection}", (ROUTE,), "WebSocket connections open now.")
+WEBSOCKET_MESSAGES: Final = Row("websocket.messages", _TOTAL, "{message}", (ROUTE, DIRECTION), "Messages received and transmitted over WebSockets.")
 RAG_RETRIEVAL: Final = Row("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT, OUTCOME), "Time to find the passages a question is answered from.")
 RAG_DOCUMENTS: Final = Row("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
 RAG_GENERATION: Final = Row("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages.")
 MODEL_INFERENCE: Final = Row("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model.")
 MODEL_TOKENS: Final = Row("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
+FIRST_CHUNK: Final = Row("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
 MODEL_MEMORY: Final = Row("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
 QUESTIONS: Final = Row("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
 SESSIONS: Final = Row("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
@@ -88,10 +98,12 @@ LOOP_LAG: Final = Row("event_loop.lag", _HISTOGRAM, "s", (), "How much later tha
 DB_OPERATION_DURATION: Final = Row("db.client.operation.duration", _HISTOGRAM, "s", (DB_OPERATION, OUTCOME), "Time of one SQL statement, without fetching its rows.")
 DB_CONNECTIONS: Final = Row("db.client.connection.count", _UP_DOWN, "{connection}", (DB_POOL, DB_STATE), "Connections of a pool, in use and idle.")
 DB_CONNECTIONS_MAX: Final = Row("db.client.connection.max", _UP_DOWN, "{connection}", (DB_POOL,), "Most connections a pool may open.")
+DB_WAIT: Final = Row("db.client.connection.wait_time", _HISTOGRAM, "s", (DB_POOL,), "Time to obtain a connection from a pool.")
 CHECK_STATUS: Final = Row("health.check.status", _GAUGE, "{status}", (CHECK,), "Last result of a health check: 1 healthy, 0.5 degraded, 0 unhealthy.")
 CHECK_DURATION: Final = Row("health.check.duration", _GAUGE, "s", (CHECK,), "Time the last run of a health check took.")
 HEALTH: Final = Row("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
 UPTIME: Final = Row("process.uptime", _GAUGE, "s", (), "Time since the process began.")
+FOLDED_VALUES: Final = Row("otel_tutor.attribute.folded", _TOTAL, "{value}", (FOLDED,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
 # fmt: on
 
 CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))

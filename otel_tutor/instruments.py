@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -19,6 +20,7 @@ __all__ = [
     "forget_values",
     "histogram",
     "observe",
+    "observe_folding",
     "quantity",
     "record",
     "sendable",
@@ -55,6 +57,7 @@ def observe(row: Row, read: Callable[[], Iterable[tuple[float, Labels]]]) -> Non
         return [Observation(value, dict(labels)) for value, labels in read()]
 
     create = {
+        Kind.OBSERVABLE_COUNTER: _meter().create_observable_counter,
         Kind.OBSERVABLE_GAUGE: _meter().create_observable_gauge,
         Kind.OBSERVABLE_UP_DOWN_COUNTER: _meter().create_observable_up_down_counter,
     }[row.kind]
@@ -62,6 +65,7 @@ def observe(row: Row, read: Callable[[], Iterable[tuple[float, Labels]]]) -> Non
 
 
 _seen: Final[dict[str, set[str]]] = {attribute.key: set() for attribute in catalogue.ATTRIBUTES}
+_folded: Final[dict[str, int]] = dict.fromkeys(_seen, 0)
 
 
 def bounded(attribute: Attribute, value: object) -> str:
@@ -72,9 +76,17 @@ def bounded(attribute: Attribute, value: object) -> str:
         return text
     text = sendable(text.strip()) or UNKNOWN
     if len(text) > _LONGEST_LABEL or (text not in seen and len(seen) >= attribute.limit):
+        _folded[attribute.key] += 1
         return OTHER
     seen.add(text)
     return text
+
+
+def observe_folding() -> None:
+    """Have the values that were folded counted at every export, zeros included; `configure()` calls this once."""
+    observe(catalogue.FOLDED_VALUES, lambda: [(count, {catalogue.FOLDED.key: key}) for key, count in _folded.items()])
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget_values)
 
 
 def sendable(text: str) -> str:
@@ -83,9 +95,10 @@ def sendable(text: str) -> str:
 
 
 def forget_values() -> None:
-    """Start over with the values that attributes have had; between tests."""
-    for seen in _seen.values():
+    """Start over with the values that attributes have had: in a forked child, and between tests."""
+    for key, seen in _seen.items():
         seen.clear()
+        _folded[key] = 0
 
 
 def quantity(value: object) -> float | None:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from otel_tutor.database import as_engines, observe_engine, observe_pools
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.instruments import observe_folding
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _observe_app_state() -> None:
     from otel_tutor.monitoring import metrics_collector
 
     metrics_collector.start_observing()
+    observe_folding()
     observe_requests_in_progress()
     observe_pools()
     observe_health(health_service)
