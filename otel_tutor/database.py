@@ -5,6 +5,7 @@ that one patches SQLAlchemy for the whole process, takes engines only once, and 
 works with it. What it does not measure is measured here: durations, and a pool by what the pool itself knows.
 """
 
+import functools
 import time
 from collections.abc import Iterable
 from pathlib import PurePath
@@ -22,6 +23,7 @@ from otel_tutor.tracing import tracer
 __all__ = ["as_engines", "observe_engine", "observe_pools"]
 
 _observed: Final[WeakSet[Any]] = WeakSet()
+_observe: Final = harmless(record)
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
@@ -55,12 +57,29 @@ def observe_engine(engine: Any) -> None:
     event.listen(engine, "before_cursor_execute", _start_clock, named=True)
     event.listen(engine, "after_cursor_execute", _succeeded, named=True)
     event.listen(engine, "handle_error", _failed)
+    _time_waiting(engine)
+    event.listen(engine, "engine_disposed", _time_waiting)  # it has a new pool then
 
 
 def observe_pools() -> None:
     """Have the pools of all engines counted at every export; `configure()` calls this once."""
     observe(catalogue.DB_CONNECTIONS, _count_connections)
     observe(catalogue.DB_CONNECTIONS_MAX, _count_most_connections)
+
+
+def _time_waiting(engine: Any) -> None:
+    """Time how long the pool takes to hand out a connection, opening one included; no event of SQLAlchemy begins there."""
+    obtain, labels = engine.pool.connect, _pool(engine)
+
+    @functools.wraps(obtain)
+    def connect() -> Any:
+        started = time.perf_counter()
+        try:
+            return obtain()
+        finally:
+            _observe(catalogue.DB_WAIT, time.perf_counter() - started, labels)
+
+    engine.pool.connect = connect
 
 
 def _start_clock(**given: Any) -> None:

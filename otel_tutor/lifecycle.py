@@ -90,6 +90,8 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     if not settings.disabled:
         # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
+        from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
         from otel_tutor import pipeline
 
         pipeline.check_unclaimed()
@@ -101,6 +103,7 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
         pipeline.quieten()
         _state.providers = built
         atexit.register(shutdown)
+        ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves
         _observe_app_state()
         pipeline.observe_process()
     _state.settings = settings

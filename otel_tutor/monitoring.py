@@ -15,7 +15,9 @@ from otel_tutor.catalogue import Attribute, Row
 from otel_tutor.guard import harmless
 from otel_tutor.host import Host
 from otel_tutor.instruments import Labels, bounded, counter, observe, quantity, record
+from otel_tutor.operation import running
 from otel_tutor.timing import track_async_time, track_time
+from otel_tutor.tracing import MODEL, QUESTION
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
 
@@ -27,6 +29,12 @@ def _labels(*given: tuple[Attribute, object]) -> Labels:
 @functools.lru_cache(maxsize=4096)  # as many as are alive; their values are bounded anyway
 def _mapping(pairs: tuple[tuple[str, str], ...]) -> Labels:
     return dict(pairs)
+
+
+def _claim(role: str, what: str) -> None:
+    """Say to the step of `otel_tutor.rag` around the caller, if there is one, that it need not record this again."""
+    if (step := running(role)) is not None:
+        step.claims.add(what)
 
 
 class MetricsCollector:
@@ -54,6 +62,7 @@ class MetricsCollector:
 
         A generation duration of 0 says that nothing was generated, as on the failure path; it is not recorded.
         """
+        _claim(QUESTION, "query")
         of_subject = _labels((catalogue.SUBJECT, subject))
         record(
             catalogue.RAG_RETRIEVAL,
@@ -66,9 +75,16 @@ class MetricsCollector:
 
     @harmless
     def track_model_inference(
-        self, model_name: str, quantization_type: str, duration: float, input_tokens: int, output_tokens: int, status: str
+        self,
+        model_name: str,
+        quantization_type: str,
+        duration: float,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        status: str,
     ) -> None:
         """Record one call to a model: its duration, the tokens it read and wrote, and how it ended."""
+        _claim(MODEL, "inference")
         model = (catalogue.MODEL, model_name)
         quantization = (catalogue.QUANTIZATION, quantization_type)
         record(catalogue.MODEL_INFERENCE, duration, _labels(model, quantization, (catalogue.OUTCOME, status)))
@@ -83,6 +99,7 @@ class MetricsCollector:
     @harmless
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
+        _claim(QUESTION, "activity")
         counter(catalogue.QUESTIONS).add(1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
 
     @harmless

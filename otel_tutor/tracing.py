@@ -4,18 +4,18 @@ Every call is safe before `configure()`. An exception inside a context manager o
 span, sets its status to error and goes on to the caller unchanged.
 """
 
-import functools
 import os
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, ParamSpec, TypeVar
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, TypeVar
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
-from otel_tutor.instruments import sendable
+from otel_tutor.decoration import around
+from otel_tutor.operation import Attributes, Operation, operation, running, tracer
 
 __all__ = [
     "RagTracer",
@@ -24,14 +24,22 @@ __all__ = [
     "rag_tracer",
     "trace_async_function",
     "trace_function",
+    "trace_headers",
     "trace_model_inference",
     "trace_operation",
     "tracer",
 ]
 
-P = ParamSpec("P")
-R = TypeVar("R")
-Attributes = Mapping[str, AttributeValue]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Roles of the operations that `otel_tutor.rag` runs.
+QUESTION: Final = "otel_tutor.question"
+RETRIEVAL: Final = "otel_tutor.retrieval"
+GENERATION: Final = "otel_tutor.generation"
+MODEL: Final = "otel_tutor.model"
+
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 
 # The opt-in of the GenAI semantic conventions. Question text is personal data: it is kept out of spans unless asked for.
 _CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -41,72 +49,46 @@ def _captures_content() -> bool:
     return os.environ.get(_CAPTURE_CONTENT, "").upper() in {"SPAN_ONLY", "SPAN_AND_EVENT"}
 
 
-@functools.cache
-def tracer() -> trace.Tracer:
-    """The tracer of everything that is traced here. Taken before `configure()`, it traces nothing until then."""
-    return trace.get_tracer("otel_tutor")
-
-
-@contextmanager
-def _span(name: str, attributes: Attributes) -> Iterator[Span]:
-    fit = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
-    with tracer().start_as_current_span(sendable(name), attributes=fit) as span:
-        yield span
-
-
 def trace_operation(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
     """A span around a block of code; the block gets the span."""
-    return _span(name, attributes or {})
+    return operation(name, attributes or {})
 
 
-def trace_function() -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A span around each call of a function, named after it."""
+def trace_function() -> Callable[[F], F]:
+    """A span around each call of a function, named after it.
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _span(function.__qualname__, {}):
-                return function(*args, **kwargs)
+    Functions, methods, generators and their async kinds alike; a generator's span ends when it is exhausted or closed.
+    """
 
-        return call
-
-    return decorate
-
-
-def trace_async_function() -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Callable[P, Coroutine[Any, Any, R]]]:
-    """A span around each call of a coroutine function, named after it."""
-
-    def decorate(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-        @functools.wraps(function)
-        async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            with _span(function.__qualname__, {}):
-                return await function(*args, **kwargs)
-
-        return call
+    def decorate(function: F) -> F:
+        name = getattr(function, "__qualname__", None) or type(function).__qualname__
+        return around(function, lambda: Operation(name, {}))
 
     return decorate
+
+
+def trace_async_function() -> Callable[[F], F]:
+    """The same for coroutine functions and async generators, for those who like to say so."""
+    return trace_function()
 
 
 class RagTracer:
-    """Spans for the steps of answering a question: the question itself, finding passages, writing the answer."""
+    """Spans for the steps of answering a question: the question itself, finding passages, writing the answer.
+
+    Inside a step of `otel_tutor.rag` they give the span of that step, not a second one.
+    """
 
     def trace_rag_query(self, question: str, subject: str) -> AbstractContextManager[Span]:
         """A span around a whole question. Its text is recorded only where content capture is switched on."""
-        attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: subject, "rag.question.length": len(question)}
-        if _captures_content():
-            attributes["rag.question.text"] = question
-        return _span("rag.query", attributes)
+        return _step(QUESTION, "rag.query", question_attributes(question, subject))
 
     def trace_retrieval(self, query: str, top_k: int = 5) -> AbstractContextManager[Span]:
         """A span around the search for passages; `top_k` is how many were asked for."""
-        attributes: dict[str, AttributeValue] = {"rag.retrieval.top_k": top_k}
-        if _captures_content():
-            attributes["rag.retrieval.query"] = query
-        return _span("rag.retrieval", attributes)
+        return _step(RETRIEVAL, "rag.retrieval", retrieval_attributes(query, top_k))
 
     def trace_generation(self, num_context_documents: int) -> AbstractContextManager[Span]:
         """A span around the writing of an answer from that many passages."""
-        return _span("rag.generation", {catalogue.RAG_DOCUMENTS.name: num_context_documents})
+        return _step(GENERATION, "rag.generation", {catalogue.RAG_DOCUMENTS.name: num_context_documents})
 
 
 rag_tracer: Final = RagTracer()
@@ -116,14 +98,41 @@ def trace_model_inference(
     model_name: str, quantization_type: str, input_length: int | None = None
 ) -> AbstractContextManager[Span]:
     """A span around one call to a model, after the GenAI semantic conventions; `input_length` in tokens, if known."""
+    return _step(MODEL, f"chat {model_name}", model_attributes(model_name, quantization_type, input_length))
+
+
+def _step(role: str, name: str, attributes: Attributes) -> AbstractContextManager[Span]:
+    step = running(role)
+    return operation(name, attributes) if step is None else nullcontext(step.span)
+
+
+def question_attributes(question: str, subject: str) -> Attributes:
+    """What the span of a question says of it."""
+    question = str(question)
+    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: str(subject), "rag.question.length": len(question)}
+    if _captures_content():
+        attributes["rag.question.text"] = question
+    return attributes
+
+
+def retrieval_attributes(query: str, top_k: int) -> Attributes:
+    """What the span of a retrieval says of it."""
+    attributes: dict[str, AttributeValue] = {"rag.retrieval.top_k": top_k}
+    if _captures_content():
+        attributes["rag.retrieval.query"] = query
+    return attributes
+
+
+def model_attributes(model_name: str, quantization_type: str, input_tokens: int | None = None) -> Attributes:
+    """What the span of a model's call says of it, after the GenAI semantic conventions."""
     attributes: dict[str, AttributeValue] = {
         "gen_ai.operation.name": "chat",
         catalogue.MODEL.key: model_name,
         catalogue.QUANTIZATION.key: quantization_type,
     }
-    if input_length is not None:
-        attributes["gen_ai.usage.input_tokens"] = input_length
-    return _span(f"chat {model_name}", attributes)
+    if input_tokens is not None:
+        attributes[INPUT_TOKENS] = input_tokens
+    return attributes
 
 
 def get_current_trace_id() -> str | None:
@@ -135,3 +144,10 @@ def get_current_trace_id() -> str | None:
 def add_span_event(name: str, attributes: Attributes | None = None) -> None:
     """Note something that happened, with its time, on the span in progress; outside a span, nothing."""
     trace.get_current_span().add_event(name, dict(attributes or {}))
+
+
+def trace_headers() -> dict[str, str]:
+    """Headers that carry the trace in progress to the service which an HTTP request goes to (W3C trace context)."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers

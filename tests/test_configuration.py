@@ -237,3 +237,15 @@ def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:
     )
 
     assert result.stdout.strip() == "Because of the light's wavelength."
+
+
+@pytest.mark.parametrize("first", ["", "otel_tutor.configure()"], ids=["before configure()", "after configure()"])
+def test_the_calls_in_the_readme_work_as_printed(repository: Path, first: str) -> None:
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    calls = next(block for block in readme.split("```python\n")[1:] if block.startswith("import asyncio"))
+    result = run(f"{first}\n" + calls.partition("```")[0] + "\nprint(trace_id)")
+
+    status, endpoints, trace_id = result.stdout.splitlines()
+    assert (status, endpoints) == ("healthy", "True True")
+    assert (len(trace_id) == 32) if first else (trace_id == "None")
+    assert not first or len(result.stderr.splitlines()) <= 1

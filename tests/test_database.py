@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import otel_tutor
 from otel_tutor.testing import Capture
@@ -92,3 +93,25 @@ def test_a_pool_says_what_is_in_use_idle_and_possible(captured: Capture, tmp_pat
     assert {p.attributes["db.client.connection.state"]: p.value for p in mine} == {"used": 1, "idle": 1}
     (most,) = [p for p in metrics["db.client.connection.max"] if "pool.db" in p.attributes.values()]
     assert most.value == 5
+
+
+def test_waiting_for_a_connection_is_timed_also_after_the_pool_was_renewed(engine: Engine, captured: Capture) -> None:
+    for _ in range(2):
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+        engine.dispose()
+
+    (wait,) = captured.read_metrics()["db.client.connection.wait_time"]
+    assert (wait.count, dict(wait.attributes)) == (2, {"db.client.connection.pool.name": "test.db"})
+
+
+def test_an_exhausted_pool_shows_as_waiting(tmp_path: Path, captured: Capture) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'small.db'}", pool_size=1, max_overflow=0, pool_timeout=0.2)
+    otel_tutor.configure(engine=engine)
+    with engine.connect(), pytest.raises(PoolTimeoutError):
+        engine.connect()
+    engine.dispose()
+
+    (wait,) = captured.read_metrics()["db.client.connection.wait_time"]
+    assert wait.sum is not None
+    assert wait.sum >= 0.2

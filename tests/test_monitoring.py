@@ -136,3 +136,13 @@ def test_the_host_is_measured_at_every_export(captured: Capture) -> None:
     assert 0 <= (only(metrics["system.cpu.usage"]).value or 0) <= 100
     assert 0 < (only(metrics["system.memory.usage"]).value or 0) <= psutil.virtual_memory().total
     assert only(metrics["system.disk.usage"]).attributes == {"tutor.disk.path": "/"}
+
+
+def test_values_beyond_an_attributes_bound_are_folded_and_that_is_counted(captured: Capture) -> None:
+    for number in range(60):
+        metrics_collector.track_student_activity(f"subject {number}", "x" * 200)
+
+    metrics = captured.read_metrics()
+    assert {point.attributes["tutor.subject"] for point in metrics["student.questions"]} >= {"subject 0", "_OTHER"}
+    folded = {point.attributes["otel_tutor.attribute.key"]: point.value for point in metrics["otel_tutor.attribute.folded"]}
+    assert (folded["tutor.subject"], folded["tutor.topic"], folded["http.route"]) == (10, 60, 0)

@@ -1,6 +1,8 @@
 """The tracing calls, as an app would make them."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -13,6 +15,7 @@ from otel_tutor.tracing import (
     rag_tracer,
     trace_async_function,
     trace_function,
+    trace_headers,
     trace_model_inference,
     trace_operation,
 )
@@ -97,3 +100,29 @@ def test_events_are_noted_on_the_span_in_progress(captured: Capture) -> None:
     assert [(event.name, dict(event.attributes or {})) for event in captured.spans[0].events] == [
         ("cache miss", {"key": "k"})
     ]
+
+
+def test_context_crosses_executors_and_threads_of_ones_own(captured: Capture) -> None:
+    seen: list[str | None] = []
+    with trace_operation("outer"), ThreadPoolExecutor(1) as executor:
+        seen.append(executor.submit(get_current_trace_id).result())
+        thread = threading.Thread(target=lambda: seen.append(get_current_trace_id()))
+        thread.start()
+        thread.join()
+
+    assert seen == [f"{captured.spans[0].context.trace_id:032x}"] * 2
+
+
+def test_the_trace_goes_on_in_a_service_that_is_called(captured: Capture) -> None:
+    with trace_operation("outer") as span:
+        headers = trace_headers()
+
+    context = span.get_span_context()
+    assert headers["traceparent"].startswith(f"00-{context.trace_id:032x}-{context.span_id:016x}-")
+
+
+def test_a_cancelled_operation_is_no_failure(captured: Capture) -> None:
+    with pytest.raises(asyncio.CancelledError), trace_operation("step"):
+        raise asyncio.CancelledError
+
+    assert captured.spans[0].status.status_code is StatusCode.UNSET

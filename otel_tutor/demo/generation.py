@@ -1,6 +1,6 @@
 """Writing an answer: the sentences of the passages, ranked by centrality and relevance, without repetition."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,18 +50,35 @@ class Generator:
 
         Raises GenerationError when no sentence has to do with the question.
         """
-        found = [(passage, sentence) for passage in passages for sentence in sentences(passage.text)]
-        vectors = self._model.embed_all(sentence for _, sentence in found)
-        relevance = np.maximum(vectors @ self._model.embed(question), 0)
-        if not found or relevance.max() < _LEAST_RELEVANT:
-            raise GenerationError(f"no sentence of the {len(passages)} passages found has to do with the question")
-        chosen = sorted(_select(_rank(vectors, relevance), vectors))
+        found = _sentences(passages)
+        chosen = sorted(self._choose(question, passages))
         text = " ".join(found[index][1] for index in chosen)
         return Answer(
             text=text,
             sources=tuple(dict.fromkeys(found[index][0] for index in chosen)),
             output_tokens=count_tokens(text),
         )
+
+    def write(self, question: str, passages: Sequence[Passage]) -> Iterator[str]:
+        """The sentences of an answer one by one, each as soon as it is chosen, the weightiest first.
+
+        Raises GenerationError, before the first, as `generate` does.
+        """
+        found = _sentences(passages)
+        for index in self._choose(question, passages):
+            yield found[index][1]
+
+    def _choose(self, question: str, passages: Sequence[Passage]) -> Iterator[int]:
+        found = _sentences(passages)
+        vectors = self._model.embed_all(sentence for _, sentence in found)
+        relevance = np.maximum(vectors @ self._model.embed(question), 0)
+        if not found or relevance.max() < _LEAST_RELEVANT:
+            raise GenerationError(f"no sentence of the {len(passages)} passages found has to do with the question")
+        return _select(_rank(vectors, relevance), vectors)
+
+
+def _sentences(passages: Sequence[Passage]) -> Sequence[tuple[Passage, str]]:
+    return [(passage, sentence) for passage in passages for sentence in sentences(passage.text)]
 
 
 def _rank(vectors: Vectors, relevance: Vectors) -> Vectors:
@@ -82,7 +99,7 @@ def _rank(vectors: Vectors, relevance: Vectors) -> Vectors:
     return ranked
 
 
-def _select(weights: Vectors, vectors: Vectors) -> Sequence[int]:
+def _select(weights: Vectors, vectors: Vectors) -> Iterator[int]:
     """The sentences to use, by maximal marginal relevance: high in weight, unlike those already chosen."""
     chosen: list[int] = []
     repeated = np.zeros(len(weights), dtype=np.float32)
@@ -91,7 +108,7 @@ def _select(weights: Vectors, vectors: Vectors) -> Sequence[int]:
         worth[(repeated > _REPETITION) | (weights <= 0)] = -np.inf
         best = int(worth.argmax())
         if worth[best] == -np.inf:
-            break
+            return
+        yield best
         chosen.append(best)
         repeated = np.maximum(repeated, vectors @ vectors[best])
-    return chosen

@@ -88,15 +88,17 @@ def _visits(requests: int | None) -> Iterator[Sequence[_Step]]:
 
 
 def _visit(questions: Iterator[Question], practice: Iterator[tuple[int, PracticeItem]], *, sync: bool) -> Sequence[_Step]:
+    # The last question of a visit is answered sentence by sentence.
+    paths = ["/ask"] * (_QUESTIONS_PER_VISIT - 1) + ["/ask/stream"]
     asked = [
         _Step(
             method="POST",
-            route="/ask",
-            path="/ask",
+            route=path,
+            path=path,
             body={"question": question.text, "subject": question.subject},
             subject=question.subject,
         )
-        for question in itertools.islice(questions, _QUESTIONS_PER_VISIT)
+        for path, question in zip(paths, questions, strict=False)
     ]
     number, item = next(practice)
     path = f"/practice/{item.subject}"

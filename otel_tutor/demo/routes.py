@@ -8,12 +8,14 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from otel_tutor.demo import body
 from otel_tutor.demo.body import BadInputError
 from otel_tutor.demo.faults import Faults
+from otel_tutor.demo.generation import GenerationError
 from otel_tutor.demo.outbox import Outbox
 from otel_tutor.demo.page import PAGE
 from otel_tutor.demo.practice import Practice
@@ -51,6 +53,28 @@ async def _ask(request: Request) -> Response:
     if subject is not None:
         subject = body.choice(subject, services.subjects)
     return JSONResponse(_reply(await run_in_threadpool(services.tutor.ask, question, subject, session)))
+
+
+async def _stream(request: Request) -> Response:
+    services, given = _services(request), await body.read_object(request)
+    question, session = body.text(given, "question"), body.session(given)
+    subject = given.get("subject")
+    if subject is not None:
+        subject = body.choice(subject, services.subjects)
+    sentences = await run_in_threadpool(services.tutor.stream, question, subject, session)
+    return StreamingResponse(sentences, media_type="text/plain")
+
+
+async def _live(websocket: WebSocket) -> None:
+    """A conversation: each message is a question, each answer a message."""
+    services: Services = websocket.state.services
+    await websocket.accept()
+    async for question in websocket.iter_text():
+        try:
+            reply = await run_in_threadpool(services.tutor.ask, body.text({"question": question}, "question"))
+            await websocket.send_json(_reply(reply))
+        except (BadInputError, GenerationError) as error:
+            await websocket.send_json({"error": str(error)})
 
 
 def _reply(reply: Reply) -> dict[str, object]:
@@ -134,6 +158,8 @@ def _is_local(request: Request) -> bool:
 ROUTES: Final = (
     Route("/", _page),
     Route("/ask", _ask, methods=["POST"]),
+    Route("/ask/stream", _stream, methods=["POST"]),
+    WebSocketRoute("/live", _live),
     Route("/sessions", _open_session, methods=["POST"]),
     Route("/sessions/{session_id}", _end_session, methods=["DELETE"]),
     Route("/subjects", _subjects),

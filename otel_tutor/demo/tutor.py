@@ -1,8 +1,10 @@
 """The tutor: a question in, an answer out, and what is told to telemetry on the way."""
 
+import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +24,10 @@ from otel_tutor.demo.generation import Answer, GenerationError, Generator, input
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.retrieval import UNKNOWN, Found, Retriever, Scored
 from otel_tutor.demo.store import QuestionRow, load_model, writing
+from otel_tutor.demo.text import count_tokens
 from otel_tutor.monitoring import metrics_collector
-from otel_tutor.tracing import add_span_event, get_current_trace_id, rag_tracer, trace_model_inference
+from otel_tutor.rag import Generation, Question, observe_question
+from otel_tutor.tracing import add_span_event, get_current_trace_id
 
 __all__ = ["Reply", "Tutor"]
 
@@ -43,18 +47,6 @@ class Reply:
     trace_id: str | None
     retrieval_seconds: float
     generation_seconds: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Progress:
-    """How far a question got: what is told of it, whichever way it ends."""
-
-    subject: str
-    topic: str = UNKNOWN
-    documents: int = 0
-    retrieval_seconds: float = 0.0
-    generation_seconds: float = 0.0
-    status: str = "error"
 
 
 class Tutor:
@@ -79,61 +71,71 @@ class Tutor:
 
         Raises GenerationError when nothing usable is found, and SQLAlchemy's errors when the database is down.
         """
-        started = time.perf_counter()
-        progress = _Progress(subject=subject or UNKNOWN)
-        try:
-            with rag_tracer.trace_rag_query(question, progress.subject):
-                found = self._retrieve(question, subject, progress)
-                answer = self._generate(question, found, progress)
-                self._keep(question, answer, found, session)
-            progress.status = "success"
-        finally:
-            _report(progress, time.perf_counter() - started)
+        with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked, _logged(asked):
+            found = self._retrieve(asked, question, subject)
+            answer = self._generate(asked, question, found)
+            self._keep(question, answer.text, found, session)
+            trace_id = get_current_trace_id()
         return Reply(
             answer=answer.text,
             subject=found.subject,
             topic=found.topic,
             sources=[scored for scored in found.passages if scored.passage in answer.sources],
-            trace_id=get_current_trace_id(),
-            retrieval_seconds=progress.retrieval_seconds,
-            generation_seconds=progress.generation_seconds,
+            trace_id=trace_id,
+            retrieval_seconds=asked.retrieval_seconds or 0.0,
+            generation_seconds=asked.generation_seconds,
         )
 
-    def _retrieve(self, question: str, subject: str | None, progress: _Progress) -> Found:
-        started = time.perf_counter()
-        try:
-            with rag_tracer.trace_retrieval(question, top_k=_TOP_K):
-                if self._faults.is_on(SLOW_RETRIEVAL):
-                    time.sleep(SLOW_RETRIEVAL_SECONDS)
-                found = self._retriever.retrieve(question, subject, _TOP_K)
-        finally:
-            progress.retrieval_seconds = time.perf_counter() - started
-        progress.subject, progress.topic, progress.documents = found.subject, found.topic, len(found.passages)
+    def stream(self, question: str, subject: str | None = None, session: str | None = None) -> Iterator[str]:
+        """The same answer sentence by sentence; it is kept once the last one was asked for.
+
+        Raises what `ask` raises, before it returns.
+        """
+        with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked:
+            with _logged(asked, only_failures=True):
+                found = self._retrieve(asked, question, subject)
+            generation = asked.generation(self._model.name, QUANTIZATION)
+            pieces = generation.stream(self._write(asked, generation, question, found, session))
+            return itertools.chain([next(pieces)], pieces)
+
+    def _retrieve(self, asked: Question, question: str, subject: str | None) -> Found:
+        with asked.retrieval(top_k=_TOP_K) as retrieval:
+            if self._faults.is_on(SLOW_RETRIEVAL):
+                time.sleep(SLOW_RETRIEVAL_SECONDS)
+            found = self._retriever.retrieve(question, subject, _TOP_K)
+            retrieval.documents = len(found.passages)
+        asked.subject, asked.topic = found.subject, found.topic
         add_span_event("subject decided", {"tutor.subject": found.subject, "tutor.topic": found.topic})
         return found
 
-    def _generate(self, question: str, found: Found, progress: _Progress) -> Answer:
+    def _generate(self, asked: Question, question: str, found: Found) -> Answer:
         passages = [scored.passage for scored in found.passages]
-        started = time.perf_counter()
-        with rag_tracer.trace_generation(len(passages)):
-            tokens, written, status = input_tokens(question, passages), 0, "error"
-            with trace_model_inference(self._model.name, QUANTIZATION, input_length=tokens):
-                called = time.perf_counter()
-                try:
-                    if self._faults.is_on(FAILING_GENERATION):
-                        raise GenerationError(f"the fault {FAILING_GENERATION} is on")
-                    answer = self._generator.generate(question, passages)
-                    written, status = answer.output_tokens, "success"
-                finally:
-                    duration = time.perf_counter() - called
-                    metrics_collector.track_model_inference(
-                        self._model.name, QUANTIZATION, duration, tokens, written, status
-                    )
-        progress.generation_seconds = time.perf_counter() - started
+        with asked.generation(self._model.name, QUANTIZATION, input_tokens(question, passages)) as generation:
+            self._fail_if_told_to()
+            answer = self._generator.generate(question, passages)
+            generation.output_tokens = answer.output_tokens
         return answer
 
-    def _keep(self, question: str, answer: Answer, found: Found, session: str | None) -> None:
-        row = QuestionRow(session=session, subject=found.subject, topic=found.topic, question=question, answer=answer.text)
+    def _write(
+        self, asked: Question, generation: Generation, question: str, found: Found, session: str | None
+    ) -> Iterator[str]:
+        passages = [scored.passage for scored in found.passages]
+        generation.input_tokens, generation.output_tokens = input_tokens(question, passages), 0
+        with _logged(asked):
+            self._fail_if_told_to()
+            written = []
+            for sentence in self._generator.write(question, passages):
+                generation.output_tokens += count_tokens(sentence)
+                written.append(sentence)
+                yield sentence + " "
+            self._keep(question, " ".join(written), found, session)
+
+    def _fail_if_told_to(self) -> None:
+        if self._faults.is_on(FAILING_GENERATION):
+            raise GenerationError(f"the fault {FAILING_GENERATION} is on")
+
+    def _keep(self, question: str, answer: str, found: Found, session: str | None) -> None:
+        row = QuestionRow(session=session, subject=found.subject, topic=found.topic, question=question, answer=answer)
         with writing(self._engine) as database:
             queue(database, "question", row)
             if self._faults.is_on(FULL_OUTBOX):
@@ -141,22 +143,23 @@ class Tutor:
             database.add(row)
 
 
-def _report(progress: _Progress, seconds: float) -> None:
-    """One question, told once, however it ended: a student who got no answer asked all the same."""
-    answered = progress.status == "success"
-    metrics_collector.track_student_activity(progress.subject, progress.topic)
-    metrics_collector.track_rag_query(
-        progress.subject,
-        progress.retrieval_seconds,
-        progress.documents,
-        generation_duration=progress.generation_seconds if answered else 0.0,
-        status=progress.status,
-    )
-    _log.info(
-        "question ended in %s: subject=%s topic=%s documents=%d milliseconds=%.1f",
-        progress.status,
-        progress.subject,
-        progress.topic,
-        progress.documents,
-        seconds * 1000,
-    )
+@contextmanager
+def _logged(asked: Question, *, only_failures: bool = False) -> Iterator[None]:
+    """One line for a question, however it ended: a student who got no answer asked all the same."""
+    started, status = time.perf_counter(), "error"
+    try:
+        yield
+        status = "success"
+    except GeneratorExit:
+        status = "cancelled"
+        raise
+    finally:
+        if not (only_failures and status == "success"):
+            _log.info(
+                "question ended in %s: subject=%s topic=%s documents=%d milliseconds=%.1f",
+                status,
+                asked.subject,
+                asked.topic,
+                asked.documents,
+                (time.perf_counter() - started) * 1000,
+            )

@@ -92,3 +92,34 @@ def test_practice_sessions_and_the_model_are_measured(captured: Capture, client:
     assert memory.attributes == {"gen_ai.request.model": "tutor-lsa-128"}
     assert memory.value is not None
     assert memory.value > 300_000
+
+
+def test_a_streamed_answer_is_measured_as_an_answer_and_to_its_first_sentence(captured: Capture, client: TestClient) -> None:
+    whole = client.post("/ask", json={"question": SHIP}).json()["answer"]
+    captured.clear()
+    streamed = client.post("/ask/stream", json={"question": SHIP})
+    metrics = captured.read_metrics()
+
+    assert sorted(streamed.text.split()) == sorted(whole.split())
+    assert tree(captured)["chat tutor-lsa-128"] == "rag.generation"
+    assert [point.attributes["tutor.outcome"] for point in metrics["rag.retrieval.duration"]] == ["success"]
+    assert [point.count for point in metrics["gen_ai.client.operation.time_to_first_chunk"]] == [1]
+    assert len([one for one in captured.logs if "question ended in success" in str(one.log_record.body)]) == 1
+
+
+def test_a_streamed_answer_that_cannot_be_written_is_an_error_from_the_start(captured: Capture, client: TestClient) -> None:
+    client.put("/faults/failing_generation", json={"on": True})
+    response = client.post("/ask/stream", json={"question": SHIP})
+
+    assert response.status_code == 502
+    assert [point.attributes["tutor.outcome"] for point in captured.read_metrics()["rag.retrieval.duration"]] == ["error"]
+
+
+def test_questions_may_be_asked_over_a_websocket(captured: Capture, client: TestClient) -> None:
+    with client.websocket_connect("/live") as socket:
+        socket.send_text(SHIP)
+        assert socket.receive_json()["subject"] == "physics"
+        socket.send_text("")
+        assert "error" in socket.receive_json()
+
+    assert [point.value for point in captured.read_metrics()["student.questions"]] == [1]

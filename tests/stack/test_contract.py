@@ -1,11 +1,13 @@
 """Every series arrives under the name, type and labels that users count on; adding one is a line."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
+from websockets.sync.client import connect
 
 from otel_tutor.catalogue import CATALOGUE
 from otel_tutor.demo.load import run_load
@@ -46,6 +48,15 @@ CONTRACT = {
     "db_client_operation_duration_seconds": ("histogram", {"operation", "status"}),
     "db_client_connections": ("gauge", {"pool", "state"}),
     "db_client_connections_max": ("gauge", {"pool"}),
+    "gen_ai_client_operation_time_to_first_chunk_seconds": ("histogram", {"model_name"}),
+    "db_client_connection_wait_seconds": ("histogram", {"pool"}),
+    "http_response_time_to_first_byte_seconds": ("histogram", {"method", "endpoint"}),
+    "http_request_bytes_total": ("counter", {"method", "endpoint"}),
+    "http_response_bytes_total": ("counter", {"method", "endpoint"}),
+    "websocket_connection_duration_seconds": ("histogram", {"endpoint"}),
+    "websocket_connections_active": ("gauge", {"endpoint"}),
+    "websocket_messages_total": ("counter", {"endpoint", "direction"}),
+    "telemetry_attribute_folded_total": ("counter", {"attribute"}),
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 
@@ -55,6 +66,9 @@ def metadata(running: Running) -> dict[str, Any]:
     """What Prometheus knows of each family, once all of them were scraped."""
     asyncio.run(run_load(running.app, requests=60))
     httpx2.get(f"{running.app}/no/such/page")
+    with connect(running.app.replace("http", "ws") + "/live") as live:
+        live.send("Why does a steel ship float?")
+        assert "answer" in json.loads(live.recv())
 
     def read() -> dict[str, Any]:
         answer: dict[str, Any] = httpx2.get(f"{running.backends.prometheus}/api/v1/metadata").json()["data"]
