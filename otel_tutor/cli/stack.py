@@ -47,7 +47,14 @@ def build() -> None:
 
 @click.command(epilog="Example: otel-tutor up --port prometheus=9091")
 @port_option
-def up(ports: tuple[str, ...]) -> None:
+@click.option(
+    "--overlay",
+    "overlays",
+    multiple=True,
+    metavar="NAME|PATH",
+    help="Merge a file of collector/overlays, or one of your own, over the Collector's configuration.",
+)
+def up(ports: tuple[str, ...], overlays: tuple[str, ...]) -> None:
     """Start the stack and wait until it is ready; build what is missing first."""
     console = Console()
     stack = Stack(data_folder())
@@ -57,7 +64,7 @@ def up(ports: tuple[str, ...]) -> None:
         chosen = choose(ports)
         found = binaries(console)
         with console.status("starting") as shown:
-            stack.up(found, chosen, tell=lambda name: shown.update(f"starting {name}"))
+            stack.up(found, chosen, overlays=overlays, tell=lambda name: shown.update(f"starting {name}"))
     _show(console, stack)
     console.print(f"Send OTLP to http://localhost:{stack.ports['otlp']}; stop with `otel-tutor down`.")
 

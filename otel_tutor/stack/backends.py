@@ -102,7 +102,7 @@ class Backends:
         """The log records of a LogsQL query, oldest first, each a mapping of fields; `_msg` is the text."""
         text = self._get(f"{self.victorialogs}/select/logsql/query", query=query, limit=str(limit)).text
         records: list[dict[str, str]] = [json.loads(line) for line in text.splitlines()]
-        return sorted(records, key=lambda record: record["_time"])
+        return sorted(records, key=lambda record: record.get("_time", ""))
 
     def logs_of_trace(self, trace_id: str) -> list[dict[str, str]]:
         """The log records that were written inside a trace."""

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +12,10 @@ from otel_tutor.errors import StackError
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import LOOPBACK, Ports
 
-__all__ = ["check_by_components", "check_yaml", "lay_out"]
+__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out"]
 
 _FOLDERS: Final = ("collector", "alerts")
+_BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
 _OWN_METRICS: Final = {  # job -> port on which the component shows metrics of its own
     "collector": "collector-metrics",
     "prometheus": "prometheus",
@@ -38,15 +39,32 @@ def check_yaml(source: Path) -> None:
                 raise StackError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
 
 
-def check_by_components(binaries: Binaries, source: Path, environment: Mapping[str, str]) -> None:
+def collector_files(source: Path, overlays: Sequence[str] = ()) -> list[Path]:
+    """The Collector's files in merging order: the base, then overlays, each a path or the name of one that is shipped.
+
+    Raises StackError for an overlay that does not exist.
+    """
+    collector = source / "collector"
+    files = [collector / name for name in _BASE]
+    for overlay in overlays:
+        path = Path(overlay).absolute() if "/" in overlay else collector / "overlays" / f"{overlay}.yaml"
+        if not path.is_file():
+            shipped = ", ".join(sorted(one.stem for one in (collector / "overlays").glob("*.yaml")))
+            raise StackError(f"overlay {overlay!r} does not exist: use one of {shipped}, or a path to a file of your own")
+        files.append(path)
+    return files
+
+
+def check_by_components(
+    binaries: Binaries, source: Path, environment: Mapping[str, str], overlays: Sequence[str] = ()
+) -> None:
     """Have each component check its own files. Raises StackError with what it objects to."""
-    collector, backends = source / "collector", source / "collector" / "backends"
+    backends, files = source / "collector" / "backends", collector_files(source, overlays)
     checks: dict[str, list[str | Path]] = {
-        "collector/config.yaml with naming.yaml": [
+        f"collector/{' with '.join(path.name for path in files)}": [
             binaries["otelcol"],
             "validate",
-            f"--config={collector / 'config.yaml'}",
-            f"--config={collector / 'naming.yaml'}",
+            *(f"--config={path}" for path in files),
         ],
         "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
         "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],

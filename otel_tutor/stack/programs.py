@@ -1,11 +1,12 @@
 """What runs, in starting order: each component's command line and readiness page, and the environment they share."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.configuration import collector_files
 from otel_tutor.stack.ports import LOOPBACK, Ports, variable
 
 __all__ = ["Program", "stack_environment", "stack_programs"]
@@ -22,7 +23,9 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def stack_programs(binaries: Binaries, configuration: Path, data: Path, ports: Ports) -> list[Program]:
+def stack_programs(
+    binaries: Binaries, configuration: Path, data: Path, ports: Ports, overlays: Sequence[str] = ()
+) -> list[Program]:
     """The native stack, what is written to before what writes to it."""
     at = {name: f"{LOOPBACK}:{number}" for name, number in ports.items()}
     backends = configuration / "collector" / "backends"
@@ -78,8 +81,7 @@ def stack_programs(binaries: Binaries, configuration: Path, data: Path, ports: P
         program(
             "collector",
             binaries["otelcol"],
-            f"--config={configuration / 'collector' / 'config.yaml'}",
-            f"--config={configuration / 'collector' / 'naming.yaml'}",
+            *(f"--config={path}" for path in collector_files(configuration, overlays)),
             ports=("otlp", "metrics", "collector-metrics", "collector-health"),
             ready=f"{at['collector-health']}/",
         ),
@@ -100,5 +102,6 @@ def stack_environment(data: Path, ports: Ports) -> dict[str, str]:
         "OTEL_TUTOR_COLLECTOR_DATA": str(data / "collector"),
         "OTEL_TUTOR_JAEGER_DATA": str(data / "jaeger"),
         "OTEL_TUTOR_JAEGER_OTLP": f"{LOOPBACK}:{ports['jaeger-otlp']}",
+        "OTEL_TUTOR_PROMETHEUS": f"http://{LOOPBACK}:{ports['prometheus']}",
         "OTEL_TUTOR_VICTORIALOGS": f"http://{LOOPBACK}:{ports['victorialogs']}",
     }

@@ -59,22 +59,24 @@ class Stack:
         binaries: Binaries,
         ports: Ports,
         *,
+        overlays: Sequence[str] = (),
         extra: Sequence[Program] = (),
         leashed: bool = False,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start every program in order, each when the one before is ready; `tell` hears the name of each.
 
+        `overlays` are merged over the Collector's configuration: names of those shipped, or paths.
         Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
         the process that started it.
         """
         configuration = self._lay_out(ports)
-        programs = [*stack_programs(binaries, configuration, self.data, ports), *extra]
+        programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
         environment = stack_environment(self.data, ports)
-        check_by_components(binaries, shipped(), environment)
+        check_by_components(binaries, shipped(), environment, overlays)
         recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
         self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
         try:

@@ -82,6 +82,10 @@ class Supervisor:
         """Start one program; returns when its process exists, not when it is ready."""
         self._call("startProcess", name, False)
 
+    def stop_program(self, name: str) -> None:
+        """Stop one of them; it stays down until it is started again."""
+        self._call("stopProcess", name)
+
     def processes(self) -> dict[str, dict[str, Any]]:
         """By program: `statename`, `pid`, `start` (Unix seconds), `exitstatus`, as supervisord reports them."""
         answer: list[dict[str, Any]] = self._call("getAllProcessInfo")

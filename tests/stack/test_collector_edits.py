@@ -1,0 +1,52 @@
+"""An edit in collector/ and a restart of the Collector change what Prometheus shows; the app goes on as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from otel_tutor.stack.backends import wait_for
+from tests.stack.conftest import Running
+
+
+@pytest.fixture
+def edit(running: Running) -> Callable[[str, str], None]:
+    """Replace a piece of the running Collector's naming file and restart it."""
+
+    def replace(old: str, new: str) -> None:
+        path = Path(running.stack.data) / "config" / "collector" / "naming.yaml"
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        running.stack.supervisor.stop_program("collector")
+        running.stack.supervisor.start_program("collector")
+        assert httpx2.get(f"{running.app}/subjects").status_code == 200
+
+    return replace
+
+
+def seen(running: Running, expression: str) -> bool:
+    return bool(wait_for(lambda: running.backends.query(expression), bool, seconds=30))
+
+
+def test_a_bucket_is_added_by_one_edit(running: Running, edit: Callable[[str, str], None]) -> None:
+    edit("[0.0, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0]", "[0.0, 0.005, 0.75, 30.0]")
+
+    assert seen(running, 'http_request_duration_seconds_bucket{job="tutor",le="0.75"}')
+
+
+def test_a_family_is_renamed_by_one_edit(running: Running, edit: Callable[[str, str], None]) -> None:
+    edit('set(metric.name, "system_memory_usage_bytes")', 'set(metric.name, "host_memory_bytes")')
+
+    assert seen(running, 'host_memory_bytes{job="tutor"}')
+
+
+def test_a_label_is_dropped_by_one_edit(running: Running, edit: Callable[[str, str], None]) -> None:
+    edit(
+        '- aggregate_on_attributes("sum", ["http.request.method", "http.route"])\n'
+        '          - set(metric.name, "http_request_duration_seconds")',
+        '- aggregate_on_attributes("sum", ["http.route"])\n          - set(metric.name, "http_request_duration_seconds")',
+    )
+
+    assert seen(running, 'http_request_duration_seconds_count{job="tutor",method="",endpoint="/subjects"}')

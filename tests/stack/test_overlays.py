@@ -1,0 +1,105 @@
+"""Overlays change where telemetry goes, without a change to the base or the app."""
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.demo.load import run_load
+from otel_tutor.demo.tutor_program import tutor_program
+from otel_tutor.errors import StackError
+from otel_tutor.stack.backends import Backends, wait_for
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.configuration import check_by_components
+from otel_tutor.stack.files import shipped
+from otel_tutor.stack.ports import LOOPBACK, variable
+from otel_tutor.stack.programs import Program, stack_environment
+from otel_tutor.stack.stack import Stack
+from tests.stack.conftest import unused_ports
+
+OVERLAYS = sorted(path.stem for path in (shipped() / "collector" / "overlays").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("overlays", [*([one] for one in OVERLAYS), OVERLAYS], ids=str)
+def test_every_overlay_is_valid_alone_and_with_all_others(binaries: Binaries, tmp_path: Path, overlays: list[str]) -> None:
+    environment = stack_environment(tmp_path, unused_ports())
+
+    check_by_components(binaries, shipped(), environment, overlays)
+
+
+def test_an_overlay_that_does_not_exist_is_named_with_those_that_do(binaries: Binaries, tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=r"overlay 'thanos' does not exist: use one of network, .*tail-sampling"):
+        check_by_components(binaries, shipped(), stack_environment(tmp_path, unused_ports()), ["thanos"])
+
+
+# To have metrics elsewhere instead of beside: the pipeline of the base is given another exporter.
+SWAPPED = """
+service:
+  pipelines:
+    metrics/prometheus:
+      exporters: [prometheus_remote_write]
+"""
+
+
+def second_stores(binaries: Binaries, data: Path, ports: dict[str, int]) -> list[Program]:
+    """A Prometheus that is written to, and another Jaeger."""
+    prometheus = f"{LOOPBACK}:{ports['second-prometheus']}"
+    (data / "second.yaml").write_text("global: {}\n", encoding="utf-8")
+    arguments = [f"--config.file={data / 'second.yaml'}", f"--storage.tsdb.path={data / 'second'}"]
+    listening = [f"--web.listen-address={prometheus}", "--web.enable-remote-write-receiver"]
+    jaeger = {variable(name): str(ports[f"second-{name}"]) for name in ports if f"second-{name}" in ports}
+    return [
+        Program(
+            name="second-prometheus",
+            command=(str(binaries["prometheus"]), *arguments, *listening),
+            ports=("second-prometheus",),
+            ready=f"http://{prometheus}/-/ready",
+        ),
+        Program(
+            name="second-jaeger",
+            command=(str(binaries["jaeger"]), f"--config={data / 'config' / 'collector' / 'backends' / 'jaeger.yaml'}"),
+            ports=("second-jaeger",),
+            ready=f"http://{LOOPBACK}:{ports['second-jaeger-health']}/status",
+            environment={**jaeger, "OTEL_TUTOR_JAEGER_DATA": str(data / "second-jaeger")},
+        ),
+    ]
+
+
+@pytest.fixture
+def elsewhere(
+    binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Backends, Backends, str]]:
+    """The stores of the base, the second ones, and the tutor that knows of neither."""
+    first, others = unused_ports(), unused_ports()
+    ports = {**first, **{f"second-{name}": number for name, number in others.items()}}
+    monkeypatch.setenv("OTEL_TUTOR_REMOTE_WRITE", f"http://{LOOPBACK}:{others['prometheus']}/api/v1/write")
+    monkeypatch.setenv("OTEL_TUTOR_SECOND_TRACES", f"{LOOPBACK}:{others['jaeger-otlp']}")
+    monkeypatch.setenv("OTEL_TUTOR_SECOND_TRACES_INSECURE", "true")
+    swapped = tmp_path / "swapped.yaml"
+    swapped.write_text(SWAPPED, encoding="utf-8")
+    data = tmp_path / "data"
+    data.mkdir()
+    stack = Stack(data)
+    extra = [*second_stores(binaries, data, ports), tutor_program(data, ports)]
+    stack.up(binaries, ports, overlays=["remote-write", "otlp-traces", str(swapped)], extra=extra, leashed=True)
+    try:
+        with Backends(first) as base, Backends(others) as second:
+            yield base, second, f"http://{LOOPBACK}:{first['app']}"
+    finally:
+        stack.down()
+
+
+def test_overlays_swap_the_store_of_metrics_and_add_one_of_traces(elsewhere: tuple[Backends, Backends, str]) -> None:
+    base, second, app = elsewhere
+    load = asyncio.run(run_load(app, requests=60))
+
+    def counted() -> float:
+        return sum(sample.value for sample in second.query('http_requests_total{job="tutor"}'))
+
+    assert wait_for(counted, lambda seen: seen == sum(load.requests.values()), seconds=40) == sum(load.requests.values())
+    assert second.query('rag_retrieval_duration_seconds_bucket{le="0.5"}')
+    assert base.query('http_requests_total{job="tutor"}') == []
+    for traces in (base, second):
+        assert wait_for(functools.partial(traces.operations, "tutor"), lambda seen: "rag.query" in seen, seconds=30)
