@@ -1,11 +1,17 @@
-"""The route template of a request, bounded by the routes an app has: never the path a client sent."""
+"""What an ASGI scope says: the route template, bounded by the routes an app has, and the trace that goes on here."""
 
+import functools
 from typing import Final
 
+from opentelemetry import propagate
+from opentelemetry.context import Context
 from starlette.routing import Mount
 from starlette.types import Scope
 
-__all__ = ["PROBES", "route_template"]
+from otel_tutor import catalogue
+from otel_tutor.instruments import bounded
+
+__all__ = ["PROBES", "bounded_route", "remote_parent", "route_template"]
 
 # Asked every few seconds by a machine: neither counted nor traced, or they would drown what students ask.
 PROBES: Final = ("/health", "/health/ready", "/health/live")
@@ -27,3 +33,20 @@ def route_template(scope: Scope) -> str | None:
         prefix = "/".join(f"{{{mounts[part]}}}" if part in mounts else part for part in prefix.split("/"))
     # A mount that answers by itself (static files) has already moved its own path into root_path.
     return prefix or "/" if isinstance(route, Mount) else prefix + path or "/"
+
+
+def bounded_route(scope: Scope) -> str | None:
+    """`route_template`, fit to be a label."""
+    template = route_template(scope)
+    return None if template is None else bounded(catalogue.ROUTE, template)
+
+
+@functools.cache
+def _propagated() -> frozenset[bytes]:
+    return frozenset(field.encode("latin-1") for field in propagate.get_global_textmap().fields)
+
+
+def remote_parent(scope: Scope) -> Context:
+    """The context that the caller's headers carry (W3C trace context), or an empty one."""
+    fields = _propagated()
+    return propagate.extract({name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in fields})

@@ -221,3 +221,45 @@ def test_health_probes_are_neither_counted_nor_traced(captured: Capture) -> None
 
     assert durations(captured) == []
     assert captured.spans == []
+
+
+def bytes_of(captured: Capture, name: str) -> float:
+    points = captured.read_metrics().get(name, [])
+    return sum(point.value or 0 for point in points if point.attributes.get("http.route") == "/upload")
+
+
+def test_bytes_of_bodies_are_counted_both_ways(captured: Capture) -> None:
+    async def upload(request: Request) -> Response:
+        return PlainTextResponse("x" * (len(await request.body()) // 2))
+
+    app = Starlette(routes=[Route("/upload", upload, methods=["POST"])])
+    otel_tutor.configure(app)
+    before = bytes_of(captured, "http.server.request.io"), bytes_of(captured, "http.server.response.io")
+    TestClient(app).post("/upload", content=b"y" * 1000)
+
+    assert bytes_of(captured, "http.server.request.io") - before[0] == 1000
+    assert bytes_of(captured, "http.server.response.io") - before[1] == 500
+
+
+def test_the_first_byte_is_timed_where_a_response_is_streamed(client: TestClient, captured: Capture) -> None:
+    client.get("/hello/ada")
+    client.get("/stream")
+
+    metrics = captured.read_metrics()
+    (first,) = metrics["http.server.response.time_to_first_byte"]
+    (whole,) = [point for point in metrics[DURATION] if point.attributes["http.route"] == "/stream"]
+    assert dict(first.attributes) == {"http.request.method": "GET", "http.route": "/stream"}
+    assert first.sum is not None
+    assert whole.sum is not None
+    assert first.sum < whole.sum / 2
+
+
+def test_attributes_kept_for_the_next_request_are_its_own(
+    client: TestClient, captured: Capture
+) -> None:
+    for host in ("a.example", "b.example:8080"):
+        for agent in ("curl/8", "Firefox"):
+            client.get("/hello/ada", headers={"host": host, "user-agent": agent})
+
+    seen = [(dict(span.attributes or {})["user_agent.original"]) for span in captured.spans]
+    assert seen == ["curl/8", "Firefox"] * 2
