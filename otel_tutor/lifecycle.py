@@ -127,13 +127,18 @@ def _observe_app_state() -> None:
     observe_health(health_service)
 
 
+def _flush() -> None:
+    if _state.providers is not None:
+        _state.providers.flush(SHUTDOWN_SECONDS)
+
+
 def _observe_app(app: Starlette) -> None:
     from otel_tutor.middleware import TelemetryMiddleware
 
     present: list[object] = [middleware.cls for middleware in app.user_middleware]
     if TelemetryMiddleware in present:
         return
-    app.add_middleware(TelemetryMiddleware)
+    app.add_middleware(TelemetryMiddleware, at_end=_flush)
     # FastAPI from 0.150 measures requests itself as soon as providers are set; two owners would count each one twice.
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict):

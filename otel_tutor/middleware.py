@@ -10,7 +10,7 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -147,11 +147,16 @@ def _begin(scope: Scope) -> _Request | None:
 class TelemetryMiddleware:
     """Measure and trace every HTTP request and WebSocket of `app`; everything else passes through untouched."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, at_end: Callable[[], None] | None = None) -> None:
+        """`at_end` is called, in a thread, when the server has the app shut down."""
         self.app = app
+        self._at_end = at_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, self._until_the_end(send))
+            return
         watch_event_loop()
         if scope["type"] == "websocket" and _OURS not in scope:
             scope[_OURS] = self
@@ -182,6 +187,15 @@ class TelemetryMiddleware:
                 request.finish(error)
                 raise
             request.finish()
+
+    def _until_the_end(self, send: Send) -> Send:
+        async def observed_send(message: Message) -> None:
+            # A server may end its worker by the signal it got, which runs no exit handler: this is the last occasion.
+            if self._at_end is not None and message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._at_end)
+            await send(message)
+
+        return observed_send
 
 
 def observe_requests_in_progress() -> None:

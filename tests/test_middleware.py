@@ -254,9 +254,7 @@ def test_the_first_byte_is_timed_where_a_response_is_streamed(client: TestClient
     assert first.sum < whole.sum / 2
 
 
-def test_attributes_kept_for_the_next_request_are_its_own(
-    client: TestClient, captured: Capture
-) -> None:
+def test_attributes_kept_for_the_next_request_are_its_own(client: TestClient, captured: Capture) -> None:
     for host in ("a.example", "b.example:8080"):
         for agent in ("curl/8", "Firefox"):
             client.get("/hello/ada", headers={"host": host, "user-agent": agent})

@@ -76,11 +76,15 @@ class Providers:
         if self.exporters.logs:
             self._detach_logging = attach_logging(self.logger)
 
-    def flush(self) -> None:
-        """Send what is held now; blocks until it is sent or the exporters give up. For tests and short-lived jobs."""
-        self.tracer.force_flush()
-        self.meter.force_flush()
-        self.logger.force_flush()
+    def flush(self, seconds: float | None = None) -> None:
+        """Send what is held now, all three signals at once; blocks until it is sent, given up or `seconds` are over."""
+        flushes = (self.tracer.force_flush, self.meter.force_flush, self.logger.force_flush)
+        threads = [threading.Thread(target=flush, name="otel-tutor-flush", daemon=True) for flush in flushes]
+        for thread in threads:
+            thread.start()
+        deadline = None if seconds is None else time.monotonic() + seconds
+        for thread in threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def shutdown(self, seconds: float) -> None:
         """Send what is left and stop, all three signals at once, within `seconds` whether or not anything answers."""
