@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -13,6 +13,9 @@ test: .venv/ready lint
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[bench]' && $(BIN)/python -m tests.bench
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --editable '.[dev]' && touch $@

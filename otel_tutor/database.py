@@ -6,7 +6,6 @@ works with it. What it does not measure is measured here: durations, and a pool 
 """
 
 import functools
-import time
 from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Any, Final
@@ -14,7 +13,7 @@ from weakref import WeakSet
 
 from opentelemetry import metrics
 
-from otel_tutor import catalogue
+from otel_tutor import catalogue, clock
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.guard import harmless
 from otel_tutor.instruments import Labels, bounded, observe, record
@@ -73,17 +72,17 @@ def _time_waiting(engine: Any) -> None:
 
     @functools.wraps(obtain)
     def connect() -> Any:
-        started = time.perf_counter()
+        started = clock.now()
         try:
             return obtain()
         finally:
-            _observe(catalogue.DB_WAIT, time.perf_counter() - started, labels)
+            _observe(catalogue.DB_WAIT, clock.now() - started, labels)
 
     engine.pool.connect = connect
 
 
 def _start_clock(**given: Any) -> None:
-    setattr(given["context"], _STARTED, time.perf_counter())
+    setattr(given["context"], _STARTED, clock.now())
 
 
 def _succeeded(**given: Any) -> None:
@@ -104,7 +103,7 @@ def _record(statement: str | None, context: Any, outcome: str) -> None:
             catalogue.DB_OPERATION.key: bounded(catalogue.DB_OPERATION, operation[0].upper() if operation else None),
             catalogue.OUTCOME.key: outcome,
         }
-        record(catalogue.DB_OPERATION_DURATION, time.perf_counter() - started, labels)
+        record(catalogue.DB_OPERATION_DURATION, clock.now() - started, labels)
 
 
 def _count_connections() -> Iterable[tuple[float, Labels]]:

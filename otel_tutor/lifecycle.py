@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from otel_tutor.database import as_engines, observe_engine, observe_pools
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.instruments import observe_folding
+from otel_tutor.instruments import observe_folding, speed_up
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
         built.make_global()
         pipeline.renew_after_fork(built, lambda: pipeline.make_resource(settings))
         pipeline.quieten()
+        speed_up(pipeline.fast_recorder)
         _state.providers = built
         atexit.register(shutdown)
         ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves

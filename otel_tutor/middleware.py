@@ -8,7 +8,6 @@ lose the status of an unhandled error and the template of a mount.
 import asyncio
 import functools
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -19,10 +18,10 @@ from opentelemetry.instrumentation.asgi import collect_request_attributes
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otel_tutor import catalogue
+from otel_tutor import catalogue, clock
 from otel_tutor.eventloop import watch_event_loop
 from otel_tutor.guard import harmless, report
-from otel_tutor.instruments import Labels, histogram, observe
+from otel_tutor.instruments import Labels, observe, recorder
 from otel_tutor.operation import tracer
 from otel_tutor.route import PROBES, bounded_route, remote_parent
 from otel_tutor.websocket import observe_connection, observe_connections
@@ -79,7 +78,7 @@ class _Request:
     __slots__ = ("context", "first_byte", "method", "received", "scope", "sent", "span", "start", "status", "streamed")
 
     def __init__(self, scope: Scope) -> None:
-        self.start = time.perf_counter()
+        self.start = clock.now()
         self.scope = scope
         self.status: int | None = None
         self.received = self.sent = 0  # bytes of bodies
@@ -97,17 +96,17 @@ class _Request:
         self.sent += len(message.get("body", b""))
         self.streamed |= message.get("more_body", False)
         if self.first_byte is None:
-            self.first_byte = time.perf_counter() - self.start
+            self.first_byte = clock.now() - self.start
 
     @harmless
     def finish(self, error: BaseException | None = None) -> None:
         """Record the request, once, at the last byte of its response or at its failure."""
         if _in_progress.pop(id(self), None) is None:
             return
-        elapsed = time.perf_counter() - self.start
+        elapsed = clock.now() - self.start
         if self.status is None:
             self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
-        labels: dict[str, str | int] = {catalogue.METHOD.key: self.method, catalogue.STATUS_CODE.key: self.status}
+        labels: dict[str, str | int] = {catalogue.STATUS_CODE.key: self.status}
         route = bounded_route(self.scope)
         traffic = _traffic.setdefault((self.method, route), [0, 0])
         traffic[0] += self.received
@@ -116,15 +115,16 @@ class _Request:
             labels[catalogue.ROUTE.key] = route
             self.span.update_name(f"{self.method} {route}")
         self.span.set_attributes(labels)
+        labels[catalogue.METHOD.key] = self.method
         if error is not None:
             self.span.record_exception(error)
         if error is not None or self.status >= _SERVER_ERROR:
             self.span.set_attribute("error.type", type(error).__qualname__ if error else str(self.status))
             self.span.set_status(StatusCode.ERROR)
-        histogram(catalogue.HTTP_DURATION).record(elapsed, labels, context=self.context)
+        recorder(catalogue.HTTP_DURATION)(elapsed, labels, self.context)
         if self.streamed and self.first_byte is not None:
             of_route = _labels(self.method, route)
-            histogram(catalogue.HTTP_FIRST_BYTE).record(self.first_byte, of_route, context=self.context)
+            recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, of_route, self.context)
         self.span.end()
 
 

@@ -6,7 +6,6 @@ whose caller meanwhile goes on in a context of its own, perhaps in another task 
 
 import asyncio
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -16,6 +15,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from otel_tutor import clock
 from otel_tutor.guard import report
 from otel_tutor.instruments import sendable
 
@@ -51,7 +51,7 @@ class Operation:
         self._on_end = on_end
         self._ended = False
         self.claims: Final[set[str]] = set()  # what somebody else has recorded on its behalf
-        self._started = time.perf_counter()
+        self._started = clock.now()
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -64,7 +64,7 @@ class Operation:
 
     def elapsed(self) -> float:
         """Seconds since it began."""
-        return time.perf_counter() - self._started
+        return clock.now() - self._started
 
     def end(self, error: BaseException | None = None) -> None:
         """End it, with what it failed of if it did; a second time, nothing."""

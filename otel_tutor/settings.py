@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from otel_tutor.errors import ConfigurationError
 
-__all__ = ["Settings", "data_folder"]
+__all__ = ["Settings", "configuration_folder", "data_folder"]
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4317"
 DEFAULT_SERVICE_NAME: Final = "tutor"
@@ -19,6 +19,12 @@ DEFAULT_SERVICE_NAME: Final = "tutor"
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
+
+
+def configuration_folder() -> Path:
+    """The folder with `collector/` and `alerts/`: the checkout, else what was installed with the package."""
+    package = Path(__file__).parent
+    return package.parent if (package.parent / "collector" / "config.yaml").is_file() else package / "share"
 
 
 def data_folder() -> Path:

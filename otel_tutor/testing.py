@@ -1,24 +1,71 @@
-"""Telemetry kept in memory, for tests: what an app's own tests and ours assert on."""
+"""Telemetry kept in memory, for tests: what an app's own tests and ours assert on.
 
-from collections.abc import Mapping
+With the package installed, pytest has the fixture `captured`:
+
+    def test_a_greeting_counts_once(captured):
+        TestClient(app).get("/hello/ada")
+        assert captured.value("http_requests_total", method="GET", endpoint="/hello/{name}", status="200") == 1
+
+Series and labels have the names that `collector/naming.yaml` gives them, as on a dashboard.
+"""
+
+import asyncio
+import difflib
+import functools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import opentelemetry.sdk.trace
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
-from opentelemetry.sdk.metrics import Counter, Histogram
+from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from otel_tutor import lifecycle
+from otel_tutor import clock, lifecycle
+from otel_tutor.health import health_service
 from otel_tutor.instruments import forget_values
 from otel_tutor.monitoring import metrics_collector
+from otel_tutor.naming import Series, read_naming
 from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
-from otel_tutor.settings import Settings
+from otel_tutor.settings import Settings, configuration_folder
 
-__all__ = ["Capture", "Point", "capture"]
+__all__ = ["Capture", "FrozenClock", "Point", "capture"]
+
+
+class _CountingIds(IdGenerator):
+    """Trace and span ids 1, 2, 3, ...: the same in every run."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self._trace = self._span = 0
+
+    def generate_trace_id(self) -> int:
+        self._trace += 1
+        return self._trace
+
+    def generate_span_id(self) -> int:
+        self._span += 1
+        return self._span
+
+
+class FrozenClock:
+    """Time that stands still until it is told to go on, for durations and for the times of spans."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_700_000_000.0
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.seconds += seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +87,63 @@ class Capture:
     _logs: InMemoryLogRecordExporter = field(default_factory=InMemoryLogRecordExporter)
     _reader: InMemoryMetricReader = field(
         default_factory=lambda: InMemoryMetricReader(
-            preferred_temporality=dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA),
+            preferred_temporality=dict.fromkeys((Counter, Histogram, ObservableCounter), AggregationTemporality.DELTA),
             preferred_aggregation={Histogram: SteadyExponentialHistogram()},
         )
     )
+
+    _ids: _CountingIds = field(default_factory=_CountingIds)
+    _points: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
+
+    def value(self, series: str, /, **labels: str) -> float:
+        """A counter's or gauge's value by Prometheus name, all series with these labels added up; 0 where there is none.
+
+        Raises KeyError for a series or label that does not exist, with the names that are near.
+        """
+        found = _series(series)
+        if found.type == "histogram":
+            raise KeyError(f"{series} is a histogram: ask for its count() or sum()")
+        points = self._matching(found, labels)
+        if found.type == "gauge":
+            points = list({tuple(sorted(point.attributes.items())): point for point in points}.values())  # the last of each
+        return sum(point.value if point.value is not None else point.count or 0 for point in points)
+
+    def count(self, series: str, /, **labels: str) -> int:
+        """How many measurements a histogram has, by Prometheus name. Raises KeyError as `value` does."""
+        return sum(point.count or 0 for point in self._matching(_series(series), labels))
+
+    def sum(self, series: str, /, **labels: str) -> float:
+        """What the measurements of a histogram add up to, by Prometheus name. Raises KeyError as `value` does."""
+        return sum(point.sum or 0 for point in self._matching(_series(series), labels))
+
+    def health(self) -> dict[str, Any]:
+        """What `/health` would answer in detail now."""
+        return dict(asyncio.run(health_service.check_health(detailed=True)))
+
+    @contextmanager
+    def frozen(self) -> Iterator[FrozenClock]:
+        """Time standing still inside: durations and the times of spans are exactly what the clock is advanced by."""
+        frozen = FrozenClock()
+        module: Any = opentelemetry.sdk.trace  # where the SDK reads the time of a span
+        before, module.time_ns = module.time_ns, lambda: int(frozen.seconds * 1e9)
+        clock.replace(lambda: frozen.seconds)
+        try:
+            yield frozen
+        finally:
+            clock.replace(None)
+            module.time_ns = before
+
+    def _matching(self, series: Series, labels: Mapping[str, str]) -> list[Point]:
+        if unknown := set(labels) - set(series.labels):
+            raise KeyError(f"{series.name} has no label {sorted(unknown)[0]!r}: it has {', '.join(series.labels) or 'none'}")
+        for name, points in self.read_metrics().items():
+            self._points[name] += points
+        keys = dict(zip(series.labels, series.keys, strict=True))
+        return [
+            point
+            for point in self._points[series.instrument]
+            if all(_label(point, label, keys[label]) == wanted for label, wanted in labels.items())
+        ]
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -73,6 +173,8 @@ class Capture:
         self._spans.clear()
         self._logs.clear()
         self._reader.get_metrics_data()
+        self._points.clear()
+        self._ids.restart()
 
     def reset(self) -> None:
         """Forget also what was stated (sessions, queue size, ...) and which values attributes have had."""
@@ -85,7 +187,27 @@ def capture() -> Capture:
     """Keep this process's telemetry in memory from now on; call it instead of, or before, `configure()`, once."""
     kept = Capture()
     lifecycle.start(Settings.read(), Exporters(spans=kept._spans, logs=kept._logs, reader=kept._reader))
+    running: Any = lifecycle.providers()
+    running.tracer.id_generator = kept._ids
     return kept
+
+
+@functools.cache
+def _all_series() -> Mapping[str, Series]:
+    return {series.name: series for series in read_naming(configuration_folder() / "collector" / "naming.yaml")}
+
+
+def _series(name: str) -> Series:
+    known = _all_series()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or sorted(known)[:3]
+        raise KeyError(f"there is no series {name!r}: did you mean {' or '.join(near)}?")
+    return known[name]
+
+
+def _label(point: Point, label: str, key: str) -> str:
+    value = point.attributes.get(key, "unmatched" if label == "endpoint" else "")
+    return str(value)
 
 
 def _flush() -> None:

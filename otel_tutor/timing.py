@@ -1,10 +1,10 @@
 """Decorators that measure how long an app's own functions take."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar
 
+from otel_tutor import clock
 from otel_tutor.catalogue import Kind, Row
 from otel_tutor.decoration import around
 from otel_tutor.guard import harmless
@@ -25,7 +25,7 @@ class _Timer:
     def __init__(self, row: Row, labels: Labels) -> None:
         self._row: Row | None = row
         self._labels = labels
-        self._started = time.perf_counter()
+        self._started = clock.now()
 
     def active(self) -> AbstractContextManager[None]:
         """Nothing to do around its code."""
@@ -35,7 +35,7 @@ class _Timer:
         """Record how long it took, once."""
         row, self._row = self._row, None
         if row is not None:
-            _observe(row, time.perf_counter() - self._started, self._labels)
+            _observe(row, clock.now() - self._started, self._labels)
 
 
 def track_time(name: str, labels: Labels | None = None) -> Callable[[F], F]:

@@ -1,7 +1,6 @@
 """One WebSocket connection becomes one server span and one duration; its messages are counted."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -10,9 +9,9 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from otel_tutor import catalogue
+from otel_tutor import catalogue, clock
 from otel_tutor.guard import harmless, report
-from otel_tutor.instruments import Labels, histogram, observe
+from otel_tutor.instruments import Labels, observe, recorder
 from otel_tutor.operation import tracer, was_cancelled
 from otel_tutor.route import bounded_route, remote_parent
 
@@ -30,7 +29,7 @@ class _Connection:
     __slots__ = ("context", "scope", "span", "start")
 
     def __init__(self, scope: Scope) -> None:
-        self.start = time.perf_counter()
+        self.start = clock.now()
         self.scope = scope
         parent = remote_parent(scope)
         attributes = {"url.path": scope["path"], "url.scheme": scope.get("scheme", "ws")}
@@ -55,8 +54,8 @@ class _Connection:
         if error is not None and not was_cancelled(error):
             self.span.record_exception(error)
             self.span.set_status(StatusCode.ERROR)
-        elapsed = time.perf_counter() - self.start
-        histogram(catalogue.WEBSOCKET_DURATION).record(elapsed, _labels(route), context=self.context)
+        elapsed = clock.now() - self.start
+        recorder(catalogue.WEBSOCKET_DURATION)(elapsed, _labels(route), self.context)
         self.span.end()
 
 

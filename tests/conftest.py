@@ -11,7 +11,8 @@ from rich.console import Console
 from otel_tutor.cli.progress import BuildDisplay
 from otel_tutor.stack.build import Binaries, provide
 from otel_tutor.stack.files import cache_folder, shipped
-from otel_tutor.testing import Capture, capture
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,18 +32,6 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 def ctrl_c_works() -> None:
     """A job in the background is started with Ctrl-C ignored, and so would be every program it starts in a test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="session")
-def captured_session() -> Capture:
-    """Global providers can be set once in a process, so all in-memory tests share one capture."""
-    return capture()
-
-
-@pytest.fixture
-def captured(captured_session: Capture) -> Capture:
-    captured_session.reset()
-    return captured_session
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
+from otel_tutor.pipeline.fast import fast_recorder
 from otel_tutor.pipeline.fork import renew_after_fork
 from otel_tutor.pipeline.otlp import otlp_exporters, quieten
 from otel_tutor.pipeline.process import observe_process
@@ -13,6 +14,7 @@ __all__ = [
     "Exporters",
     "Providers",
     "check_unclaimed",
+    "fast_recorder",
     "make_resource",
     "observe_process",
     "otlp_exporters",

@@ -12,6 +12,7 @@ from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 
+from otel_tutor.pipeline.fast import forget_aggregations
 from otel_tutor.pipeline.providers import Providers
 
 __all__ = ["renew_after_fork"]
@@ -31,6 +32,7 @@ def _renew(providers: Providers, resource: Resource) -> None:
         storage._lock = threading.RLock()
         storage._instrument_view_instrument_matches = {}
         reader._export_lock = threading.Lock()
+    forget_aggregations()
     provider: Any
     for provider in (providers.meter, providers.tracer, providers.logger):
         provider._update_resource(resource)

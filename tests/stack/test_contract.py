@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -11,6 +13,8 @@ from websockets.sync.client import connect
 
 from otel_tutor.catalogue import CATALOGUE
 from otel_tutor.demo.load import run_load
+from otel_tutor.naming import read_naming
+from otel_tutor.reference import OTHERS
 from otel_tutor.stack.backends import wait_for
 from tests.stack.conftest import Running
 
@@ -99,6 +103,25 @@ def test_a_series_has_its_name_type_meaning_and_labels(running: Running, metadat
 
 def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any]) -> None:
     assert {row.meaning for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
+
+
+def test_the_naming_file_read_alone_says_the_same(repository: Path) -> None:
+    series = {one.name: (one.type, set(one.labels)) for one in read_naming(repository / "collector" / "naming.yaml")}
+
+    assert series == CONTRACT
+
+
+def test_the_reference_has_every_family_there_is_with_its_labels(running: Running, metadata: dict[str, Any]) -> None:
+    listed = {name: labels for name, (_, labels) in CONTRACT.items()} | {one.name: set(one.labels) for one in OTHERS}
+    seen: dict[str, set[str]] = {}
+    for sample in running.backends.query('{job="tutor"}'):
+        name = re.sub("_(bucket|sum|count)$", "", sample.labels["__name__"])
+        name = name if name in listed else sample.labels["__name__"]
+        seen.setdefault(name, set()).update(sample.labels.keys() - {"__name__", "job", "instance", "le"})
+
+    assert seen.pop("target_info")
+    assert {name for name in seen if name not in listed} == set()
+    assert {name: labels for name, labels in seen.items() if labels - {"error_type"} != listed[name]} == {}
 
 
 def test_an_app_shows_fifty_families_and_more_each_with_a_meaning(running: Running, metadata: dict[str, Any]) -> None:

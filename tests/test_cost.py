@@ -1,0 +1,69 @@
+"""What a request costs, counted in calls into the SDK: a gross regression shows without a clock."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Message
+
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector
+from otel_tutor.testing import Capture
+
+CALLS = {"start_span", "set_attributes", "set_attribute", "set_status", "add_event", "record", "aggregate", "add", "end"}
+
+
+def sdk_calls(act: Callable[[], object]) -> Counter[str]:
+    """What our code, and not the SDK's own, calls of the SDK while `act` runs."""
+    seen: Counter[str] = Counter()
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        caller = frame.f_back.f_globals.get("__name__", "") if frame.f_back else ""
+        inside = frame.f_globals.get("__name__", "").startswith("opentelemetry.sdk")
+        if event == "call" and inside and frame.f_code.co_name in CALLS and caller.startswith("otel_tutor"):
+            seen[frame.f_code.co_name] += 1
+
+    sys.setprofile(profile)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return seen
+
+
+def test_a_request_is_one_span_one_measurement_and_two_changes_of_the_span(captured: Capture) -> None:
+    async def hello(_: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    app = Starlette(routes=[Route("/hello", hello)])
+    otel_tutor.configure(app)
+    get(app)  # the first request makes what is then kept
+
+    assert sdk_calls(lambda: get(app)) == {"start_span": 1, "set_attributes": 1, "aggregate": 1, "end": 1}
+
+
+def get(app: Starlette) -> None:
+    """One request in this thread, where the profile is."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Message) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/hello", "headers": [], "query_string": b"", "http_version": "1.1"}
+    asyncio.run(app(scope, receive, send))
+
+
+def test_a_question_recorded_is_three_measurements(captured: Capture) -> None:
+    metrics_collector.track_rag_query("physics", 0.1, 3, 0.2)
+    calls = sdk_calls(lambda: metrics_collector.track_rag_query("physics", 0.1, 3, 0.2))
+
+    assert calls == {"aggregate": 3}
