@@ -90,6 +90,8 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     if not settings.disabled:
         # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
+        # gRPC's core prints past logging, a dozen lines for every refused handshake; what it says is in our line as well.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
         from otel_tutor import pipeline

@@ -49,6 +49,8 @@ def read_naming(path: Path) -> Sequence[Series]:
     text = path.read_text(encoding="utf-8")
     series = [_of_row(row) for row in CATALOGUE]
     for group in yaml.safe_load(text)["processors"]["transform/naming"]["metric_statements"]:
+        if any("unconverted" in condition for condition in group.get("conditions", ())):
+            continue  # a repair's own account; nothing of the catalogue is meant
         for statement in group["statements"]:
             line = text[: text.index(statement)].count("\n") + 1
             series = _apply(statement, group.get("conditions", ()), series, line)
@@ -122,6 +124,7 @@ _STATEMENTS: Final[Mapping[str, Change]] = {
     r'set\(metric\.description, "(.+)"\)': lambda one, found, _: [replace(one, meaning=found[1])],
     r'convert_exponential_histogram_to_histogram\("midpoint", \[(.+)\]\)': _convert,
     r'copy_metric\(name="(.+)"\)': _copy,
+    r'extract_count_metric\(true, "\.unconverted"\)': lambda one, *_: [one],
     r'extract_count_metric\(true, "(.+)"\)': _count,
     r'aggregate_on_attributes\("sum", \[(.*)\]\)': _keep,
     r'replace_all_patterns\(datapoint\.attributes, "key", "(.+)", "(.+)"\)': _rename_labels,

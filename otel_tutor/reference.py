@@ -57,6 +57,7 @@ OTHERS: Final = (
     Other("otel_sdk_processor_log_queue_size", "gauge", "{record}", _COMPONENT, "Log records waiting to be sent.", _SDK),
     Other("traces_span_metrics_calls_total", "counter", "1", _SPAN_LABELS, "Spans that ended.", _SPANS),
     Other("traces_span_metrics_duration_milliseconds", "histogram", "ms", _SPAN_LABELS, "Time a span took.", _SPANS),
+    Other("telemetry_unconverted_total", "counter", "1", ("metric",), "Measurements left without buckets.", "naming.yaml"),
 )
 
 _HEAD: Final = """# Every series

@@ -1,7 +1,7 @@
 """A shorter way from a measurement to its histogram: what does not change from one to the next is worked out once.
 
-opentelemetry-sdk 1.45 copies, checks and hashes the attributes of every measurement, and that is most of what one costs. Ours
-come from a bounded set, checked when a label is made, so where they lead is remembered (`make bench` has the ratios). It
+opentelemetry-sdk 1.45 copies, checks and hashes the attributes of every measurement: most of what one costs. Ours come
+from a bounded set, checked when a label is made, so where they lead is remembered (`make bench` has the ratios). It
 touches private parts of the SDK; where they are not as expected, measurements go the long way.
 """
 

@@ -15,10 +15,10 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 __all__ = ["SteadyExponentialHistogram"]
 
-# Scale 4 makes a bucket 4.4 % wide, and 320 of them span six decades: 1 ms to 17 minutes, or 1 to 10^6 tokens. A histogram
-# that starts finer would have to widen as its range grows, and each widening moves counts between Prometheus buckets.
+# Scale 4 makes a bucket 4.4 % wide, and 640 of them span twelve decades: 1 µs to 11 days, or 1 to 10^12 tokens. A histogram
+# that starts finer, or holds less, has to widen as its range grows, and then counts of Prometheus buckets go down.
 _MAX_SCALE: Final = 4
-_MAX_BUCKETS: Final = 320
+_MAX_BUCKETS: Final = 640
 
 
 class _Steady(_ExponentialBucketHistogramAggregation):

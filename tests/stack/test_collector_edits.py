@@ -1,5 +1,8 @@
 """An edit in collector/ and a restart of the Collector change what Prometheus shows; the app goes on as it was."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,3 +53,19 @@ def test_a_label_is_dropped_by_one_edit(running: Running, edit: Callable[[str, s
     )
 
     assert seen(running, 'http_request_duration_seconds_count{job="tutor",method="",endpoint="/subjects"}')
+
+
+def test_what_could_not_be_put_into_buckets_is_noticed(running: Running, edit: Callable[[str, str], None]) -> None:
+    bounds = "[0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0]"
+    edit(f'convert_exponential_histogram_to_histogram("midpoint", {bounds})', 'set(metric.description, "left as it is")')
+    program = """
+from otel_tutor.monitoring import track_time
+import otel_tutor
+otel_tutor.configure(service_name="odd")
+track_time("odd_operation")(lambda: None)()
+otel_tutor.shutdown()
+"""
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
+
+    assert seen(running, 'telemetry_unconverted_total{job="odd",metric="odd_operation.duration.unconverted"} == 1')
