@@ -54,7 +54,7 @@ def test_a_connection_is_one_span_and_one_duration_under_its_route(client: TestC
     (duration,) = metrics["websocket.connection.duration"]
     assert (duration.count, dict(duration.attributes)) == (1, {"http.route": ROUTE})
     assert duration.exemplar_trace_ids == (span.context.trace_id,)
-    assert [point.value for point in metrics["websocket.active_connections"]] == [0]
+    assert captured.value("websocket_connections_active", endpoint=ROUTE) == 0
 
 
 def test_messages_are_counted_each_way(client: TestClient, captured: Capture) -> None:

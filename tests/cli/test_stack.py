@@ -102,7 +102,7 @@ def test_one_port_for_two_is_refused(run: Run) -> None:
         (
             "collector/naming.yaml",
             "processors: {nothing: {}}",
-            r"collector/config\.yaml with naming\.yaml is not valid: .*nothing",
+            r"collector/config\.yaml with naming\.yaml with privacy\.yaml is not valid: .*nothing",
         ),
         ("collector/backends/prometheus.yaml", "scrape_configs: 7", r"prometheus\.yaml is not valid"),
         ("collector/backends/jaeger.yaml", "service: {}", r"jaeger\.yaml is not valid"),

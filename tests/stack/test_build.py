@@ -156,12 +156,12 @@ def test_the_collector_is_made_of_what_its_configuration_uses() -> None:
     manifest = yaml.safe_load((shipped() / "collector" / "builder.yaml").read_text())
     folder = shipped() / "collector"
     used = set()
-    for name in ("config.yaml", "naming.yaml"):
-        for kind, entries in yaml.safe_load((folder / name).read_text()).items():
+    for path in (*folder.glob("[cnp]*.yaml"), *folder.glob("overlays/*.yaml")):  # config, naming, privacy
+        for kind, entries in yaml.safe_load(path.read_text()).items():
             used |= {(kind, entry.partition("/")[0].replace("_", "")) for entry in entries if kind != "service"}
     built = {
         (kind, entry["gomod"].split(" ")[0].rpartition("/")[2].removesuffix(kind.removesuffix("s")))
-        for kind in ("receivers", "processors", "exporters", "extensions")
+        for kind in ("receivers", "processors", "connectors", "exporters", "extensions")
         for entry in manifest[kind]
     }
 
