@@ -46,22 +46,21 @@ async def _page(_: Request) -> Response:
     return HTMLResponse(PAGE)
 
 
+async def _asked(request: Request) -> tuple[str, str | None, str | None]:
+    """Question, subject if one is named, and session if there is one."""
+    given = await body.read_object(request)
+    question, session, subject = body.text(given, "question"), body.session(given), given.get("subject")
+    return question, None if subject is None else body.choice(subject, _services(request).subjects), session
+
+
 async def _ask(request: Request) -> Response:
-    services, given = _services(request), await body.read_object(request)
-    question, session = body.text(given, "question"), body.session(given)
-    subject = given.get("subject")
-    if subject is not None:
-        subject = body.choice(subject, services.subjects)
-    return JSONResponse(_reply(await run_in_threadpool(services.tutor.ask, question, subject, session)))
+    asked = await _asked(request)
+    return JSONResponse(_reply(await run_in_threadpool(_services(request).tutor.ask, *asked)))
 
 
 async def _stream(request: Request) -> Response:
-    services, given = _services(request), await body.read_object(request)
-    question, session = body.text(given, "question"), body.session(given)
-    subject = given.get("subject")
-    if subject is not None:
-        subject = body.choice(subject, services.subjects)
-    sentences = await run_in_threadpool(services.tutor.stream, question, subject, session)
+    asked = await _asked(request)
+    sentences = await run_in_threadpool(_services(request).tutor.stream, *asked)
     return StreamingResponse(sentences, media_type="text/plain")
 
 
