@@ -1,0 +1,96 @@
+"""Each recording call, made once, arrives as the value it was given."""
+
+import os
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from otel_tutor.stack.backends import wait_for
+from tests.stack.conftest import Running
+
+PROGRAM = """
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector as m
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+async def hello(request):
+    return PlainTextResponse("hello")
+
+app = Starlette(routes=[Route("/hello", hello)])
+otel_tutor.configure(app, service_name="valued")
+TestClient(app).get("/hello")
+m.track_rag_query("physics", 0.25, 3, 0.5)
+m.track_rag_query("physics", 0.5, 0, status="error")
+m.track_model_inference("llama", "q4", 1.5, 10, 20, "success")
+m.set_model_memory("llama", 4096)
+m.track_sync(2.0, "success", {"answer": 5})
+m.set_sync_queue_size(6)
+m.track_vector_search("passages", 0.125)
+m.set_vector_documents("passages", 427)
+m.track_student_activity("physics", "optics")
+m.set_active_sessions(4)
+m.track_practice_answer("physics", True)
+otel_tutor.shutdown()
+"""
+
+VALUES = {
+    'http_requests_total{method="GET",endpoint="/hello",status="200"}': 1,
+    'http_request_duration_seconds_count{method="GET",endpoint="/hello"}': 1,
+    'http_requests_in_progress{method="GET",endpoint="/hello"}': 0,
+    'rag_queries_total{subject="physics",status="success"}': 1,
+    'rag_queries_total{subject="physics",status="error"}': 1,
+    'rag_retrieval_duration_seconds_sum{subject="physics"}': 0.75,
+    'rag_context_documents_sum{subject="physics"}': 3,
+    'rag_context_documents_bucket{subject="physics",le="2.0"}': 1,
+    'rag_generation_duration_seconds_sum{subject="physics"}': 0.5,
+    'rag_generation_duration_seconds_count{subject="physics"}': 1,
+    'model_inference_duration_seconds_sum{model_name="llama",quantization_type="q4"}': 1.5,
+    'model_inference_total{model_name="llama",quantization_type="q4",status="success"}': 1,
+    'model_token_count_sum{model_name="llama",type="input"}': 10,
+    'model_token_count_sum{model_name="llama",type="output"}': 20,
+    'model_memory_usage_bytes{model_name="llama"}': 4096,
+    "sync_queue_size": 6,
+    'sync_operations_total{status="success"}': 1,
+    "sync_duration_seconds_sum": 2,
+    'sync_records_processed_total{record_type="answer"}': 5,
+    'vector_store_documents_total{collection="passages"}': 427,
+    'vector_store_search_duration_seconds_sum{collection="passages"}': 0.125,
+    'vector_store_search_total{collection="passages",status="success"}': 1,
+    'student_questions_total{subject="physics",topic="optics"}': 1,
+    "student_sessions_active": 4,
+    'student_practice_answers_total{subject="physics",correct="true"}': 1,
+}
+
+
+@pytest.fixture(scope="module")
+def sent(running: Running) -> None:
+    """An app has made every call once and ended."""
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp}
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60, env=environment)
+    assert wait_for(lambda: running.backends.query('sync_queue_size{job="valued"}'), bool, seconds=30)
+
+
+@pytest.mark.parametrize("series", VALUES)
+@pytest.mark.usefixtures("sent")
+def test_a_series_has_the_value_that_was_recorded(running: Running, series: str) -> None:
+    (sample,) = running.backends.query(f'{series} and on (job) target_info{{job="valued"}}')
+
+    assert sample.value == VALUES[series]
+
+
+@pytest.mark.usefixtures("sent")
+def test_the_host_is_as_the_system_says(running: Running) -> None:
+    memory, disk = psutil.virtual_memory(), psutil.disk_usage("/")
+    values = {
+        name: running.backends.query(f'{name}{{job="valued"}}')[0].value
+        for name in ("system_cpu_usage_percent", "system_memory_usage_bytes", "system_disk_usage_bytes")
+    }
+
+    assert 0 <= values["system_cpu_usage_percent"] <= 100
+    assert values["system_memory_usage_bytes"] == pytest.approx(memory.total - memory.available, abs=memory.total / 5)
+    assert values["system_disk_usage_bytes"] == pytest.approx(disk.used, rel=0.1)
