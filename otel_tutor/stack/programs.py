@@ -74,6 +74,7 @@ def stack_programs(
             f"--storage.tsdb.path={data / 'prometheus'}",
             "--storage.tsdb.retention.time=32d",  # longer than the 30 days objectives are measured over
             "--enable-feature=exemplar-storage",
+            "--web.enable-otlp-receiver",  # for the overlay native-histograms
             f"--web.listen-address={at['prometheus']}",
             ports=("prometheus",),
             ready=f"{at['prometheus']}/-/ready",

@@ -30,7 +30,7 @@ def test_every_overlay_is_valid_alone_and_with_all_others(binaries: Binaries, tm
 
 
 def test_an_overlay_that_does_not_exist_is_named_with_those_that_do(binaries: Binaries, tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"overlay 'thanos' does not exist: use one of network, .*tail-sampling"):
+    with pytest.raises(StackError, match=r"overlay 'thanos' does not exist: use one of loki, .*tail-sampling"):
         check_by_components(binaries, shipped(), stack_environment(tmp_path, unused_ports()), ["thanos"])
 
 
@@ -48,7 +48,7 @@ def second_stores(binaries: Binaries, data: Path, ports: dict[str, int]) -> list
     prometheus = f"{LOOPBACK}:{ports['second-prometheus']}"
     (data / "second.yaml").write_text("global: {}\n", encoding="utf-8")
     arguments = [f"--config.file={data / 'second.yaml'}", f"--storage.tsdb.path={data / 'second'}"]
-    listening = [f"--web.listen-address={prometheus}", "--web.enable-remote-write-receiver"]
+    listening = [f"--web.listen-address={prometheus}", "--web.enable-remote-write-receiver", "--web.enable-otlp-receiver"]
     jaeger = {variable(name): str(ports[f"second-{name}"]) for name in ports if f"second-{name}" in ports}
     return [
         Program(
@@ -83,7 +83,13 @@ def elsewhere(
     data.mkdir()
     stack = Stack(data)
     extra = [*second_stores(binaries, data, ports), tutor_program(data, ports)]
-    stack.up(binaries, ports, overlays=["remote-write", "otlp-traces", str(swapped)], extra=extra, leashed=True)
+    stack.up(
+        binaries,
+        ports,
+        overlays=["remote-write", "otlp-traces", "native-histograms", str(swapped)],
+        extra=extra,
+        leashed=True,
+    )
     try:
         with Backends(first) as base, Backends(others) as second:
             yield base, second, f"http://{LOOPBACK}:{first['app']}"
@@ -103,3 +109,28 @@ def test_overlays_swap_the_store_of_metrics_and_add_one_of_traces(elsewhere: tup
     assert base.query('http_requests_total{job="tutor"}') == []
     for traces in (base, second):
         assert wait_for(functools.partial(traces.operations, "tutor"), lambda seen: "rag.query" in seen, seconds=30)
+    native = 'histogram_count(http_server_request_duration_seconds{job="tutor"})'
+    assert wait_for(lambda: base.query(native), bool, seconds=40)
+    assert base.query('{__name__=~"http_server_active_requests.*"}') == []
+
+
+def test_a_store_that_takes_otlp_shows_the_names_that_the_file_gave(
+    binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, others = unused_ports(), unused_ports()
+    ports = {**first, "second-prometheus": others["prometheus"]}
+    address = f"http://{LOOPBACK}:{others['prometheus']}/api/v1/otlp/v1/metrics"
+    monkeypatch.setenv("OTEL_TUTOR_PROMETHEUS_OTLP", address)
+    data = tmp_path / "data"
+    data.mkdir()
+    stack = Stack(data)
+    store, _ = second_stores(binaries, data, {**ports, "second-jaeger-health": 0})
+    stack.up(binaries, ports, overlays=["prometheus-otlp"], extra=[store, tutor_program(data, ports)], leashed=True)
+    try:
+        asyncio.run(run_load(f"http://{LOOPBACK}:{first['app']}", requests=30))
+        with Backends(others) as second:
+            names = "http_requests_total|rag_retrieval_duration_seconds_bucket|system_memory_usage_bytes|health_status"
+            expression = f'count by (__name__) ({{job="tutor",__name__=~"{names}"}})'
+            assert len(wait_for(lambda: second.query(expression), lambda seen: len(seen) == 4, seconds=40)) == 4
+    finally:
+        stack.down()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import httpx2
+import psutil
 import pytest
 import yaml
 
@@ -45,19 +46,27 @@ provider.shutdown()
 
 
 @pytest.fixture(scope="module")
-def sampled(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
-    """The stores behind a Collector that samples, after 20 000 traces."""
+def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose Collector samples."""
     ports, stack = unused_ports(), Stack(tmp_path_factory.mktemp("sampling"))
     stack.up(binaries, ports, overlays=["tail-sampling"], leashed=True)
-    try:
-        endpoint = f"http://{LOOPBACK}:{ports['otlp']}"
-        environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120, env=environment)
-        with Backends(ports) as backends:
-            wait_for(lambda: kept(backends, "usual"), lambda seen: seen > 100, seconds=60)
-            yield backends
-    finally:
-        stack.down()
+    yield stack
+    stack.down()
+
+
+def send(stack: Stack, program: str) -> None:
+    endpoint = f"http://{LOOPBACK}:{stack.ports['otlp']}"
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env=environment)
+
+
+@pytest.fixture(scope="module")
+def sampled(stack: Stack) -> Iterator[Backends]:
+    """The stores behind it, after 20 000 traces."""
+    send(stack, PROGRAM)
+    with Backends(stack.ports) as backends:
+        wait_for(lambda: kept(backends, "usual"), lambda seen: seen > 100, seconds=60)
+        yield backends
 
 
 def kept(backends: Backends, kind: str) -> int:
@@ -95,3 +104,34 @@ def test_span_metrics_are_made_of_all_of_them(sampled: Backends) -> None:
         return sum(sample.value for sample in sampled.query('traces_span_metrics_calls_total{service_name="sampled"}'))
 
     assert wait_for(calls, lambda seen: seen == TRACES, seconds=40) == TRACES
+
+
+FAILED = """
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind, StatusCode
+
+provider = TracerProvider(resource=Resource({"service.name": "sampled"}))
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+for number in range(100):
+    span = provider.get_tracer("test").start_span("%s", kind=SpanKind.SERVER)
+    span.set_status(StatusCode.ERROR)
+    span.end()
+provider.shutdown()
+"""
+
+
+def test_a_kill_loses_what_was_undecided_and_nothing_else(stack: Stack, sampled: Backends) -> None:
+    send(stack, FAILED % "decided")
+    assert wait_for(lambda: kept(sampled, "decided"), lambda seen: seen == 100, seconds=40) == 100
+    send(stack, FAILED % "undecided")
+    (victim,) = [psutil.Process(one.pid) for one in stack.status() if one.name == "collector" and one.pid]
+    victim.kill()
+    victim.wait()
+    send(stack, FAILED % "after")
+    assert wait_for(lambda: kept(sampled, "after"), lambda seen: seen == 100, seconds=60) == 100
+
+    assert kept(sampled, "decided") == 100
+    assert kept(sampled, "undecided") == 0  # the window that the overlay states

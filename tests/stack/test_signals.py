@@ -1,8 +1,11 @@
 """One question, found again in every backend by the same trace id."""
 
+import asyncio
+
 import httpx2
 import pytest
 
+from otel_tutor.demo.load import run_load
 from otel_tutor.stack.backends import Span, wait_for
 from tests.stack.conftest import Running
 
@@ -85,3 +88,15 @@ def test_an_exemplar_leads_from_a_bucket_to_the_trace(running: Running, trace_id
 
     assert trace_id in {exemplar.trace_id for exemplar in exemplars}
     assert all(running.backends.trace(exemplar.trace_id) for exemplar in exemplars)
+
+
+def test_every_exemplar_of_every_histogram_leads_to_a_trace(running: Running, trace_id: str) -> None:
+    asyncio.run(run_load(running.app, requests=60))
+    everything = '{job="tutor",__name__=~".+_bucket"}'
+    found = wait_for(
+        lambda: {one.trace_id for one in running.backends.exemplars(everything)}, lambda ids: len(ids) > 20, seconds=30
+    )
+    resolved = wait_for(lambda: {one for one in found if running.backends.trace(one)}, found.__eq__, seconds=30)
+
+    assert len(found) > 20
+    assert resolved == found

@@ -1,0 +1,92 @@
+"""The Collector refuses before it dies, and hands on what it took before it was told to stop."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import psutil
+
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.ports import LOOPBACK
+from otel_tutor.stack.stack import Stack
+from tests.stack.conftest import Running, unused_ports
+
+# One batch of spans of a service, sent and acknowledged, or not within two seconds.
+PROGRAM = """
+import sys
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+kept = InMemorySpanExporter()
+provider = TracerProvider(resource=Resource({"service.name": "recovered"}))
+provider.add_span_processor(SimpleSpanProcessor(kept))
+with provider.get_tracer("test").start_as_current_span("batch") as root:
+    for number in range(199):
+        provider.get_tracer("test").start_span("item").end()
+exporter = OTLPSpanExporter(endpoint=sys.argv[1], insecure=True, timeout=2)
+print(exporter.export(kept.get_finished_spans()).name, format(root.get_span_context().trace_id, "032x"))
+"""
+
+
+def send(otlp: str) -> tuple[str, str]:
+    """How it ended, and the trace."""
+    answer = subprocess.run([sys.executable, "-c", PROGRAM, otlp], check=True, timeout=60, capture_output=True, text=True)
+    result, trace_id = answer.stdout.split()
+    return result, trace_id
+
+
+def start(running: Running, name: str) -> None:
+    """Start a component and wait until it answers."""
+    running.stack.supervisor.start_program(name)
+    states: Callable[[], dict[str, bool]] = lambda: {one.name: one.ready for one in running.stack.status()}  # noqa: E731
+    assert wait_for(states, lambda ready: ready[name], seconds=30)[name]
+
+
+def arrives(running: Running, trace_id: str) -> bool:
+    return len(wait_for(lambda: running.backends.trace(trace_id), lambda seen: len(seen) == 200, seconds=30)) == 200
+
+
+def test_what_waits_for_a_store_outlives_a_restart_of_the_collector(running: Running) -> None:
+    supervisor = running.stack.supervisor
+    supervisor.stop_program("jaeger")
+    result, trace_id = send(running.otlp)
+    supervisor.stop_program("collector")
+    start(running, "jaeger")
+    start(running, "collector")
+
+    assert result == "SUCCESS"
+    assert arrives(running, trace_id)
+
+
+NO_MEMORY = """
+processors:
+  memory_limiter:
+    check_interval: 100ms
+    limit_mib: 8
+    spike_limit_mib: 2
+"""
+
+
+def test_without_memory_it_refuses_and_does_not_die(binaries: Binaries, tmp_path: Path) -> None:
+    overlay = tmp_path / "no-memory.yaml"
+    overlay.write_text(NO_MEMORY, encoding="utf-8")
+    ports, stack = unused_ports(), Stack(tmp_path / "data")
+    stack.up(binaries, ports, overlays=[str(overlay)], leashed=True)
+    try:
+        pid = {one.name: one.pid for one in stack.status()}["collector"]
+        result, _ = send(f"http://{LOOPBACK}:{ports['otlp']}")
+        own = httpx2.get(f"http://{LOOPBACK}:{ports['collector-metrics']}/metrics").text
+        assert result == "FAILURE"
+        refused = [line for line in own.splitlines() if line.startswith("otelcol_receiver_refused_spans")]
+        assert any(float(line.rsplit(" ", 1)[1]) > 0 for line in refused), refused
+        assert {one.name: (one.pid, one.ready) for one in stack.status()}["collector"] == (pid, True)
+        assert pid is not None
+        assert psutil.pid_exists(pid)
+    finally:
+        stack.down()
