@@ -68,8 +68,8 @@ NO_MEMORY = """
 processors:
   memory_limiter:
     check_interval: 100ms
-    limit_mib: 8
-    spike_limit_mib: 2
+    limit_mib: 2
+    spike_limit_mib: 1
 """
 
 
@@ -90,3 +90,21 @@ def test_without_memory_it_refuses_and_does_not_die(binaries: Binaries, tmp_path
         assert psutil.pid_exists(pid)
     finally:
         stack.down()
+
+
+# What rules and dashboards read of the Collector itself; another version that calls them otherwise must fail here.
+OWN = [
+    *(f"otelcol_receiver_{what}_{item}" for what in ("accepted", "refused") for item in ("spans", "metric_points")),
+    "otelcol_exporter_sent_metric_points",
+    *(f"otelcol_exporter_{what}" for what in ("queue_size", "queue_capacity")),
+    *(f"otelcol_process_{what}" for what in ("uptime", "memory_rss", "cpu_seconds")),
+]
+
+
+def test_the_collectors_own_metrics_go_by_the_names_that_rules_use(running: Running) -> None:
+    httpx2.get(f"{running.app}/subjects")
+
+    def missing() -> list[str]:
+        return [name for name in OWN if not running.backends.query(f'{name}{{job="collector"}}')]
+
+    assert wait_for(missing, lambda names: names == [], seconds=30) == []
