@@ -94,6 +94,7 @@ VECTOR_SEARCH: Final = Row("vector_store.search.duration", _HISTOGRAM, "s", (COL
 SYSTEM_CPU: Final = Row("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
 SYSTEM_MEMORY: Final = Row("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
 SYSTEM_DISK: Final = Row("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
+SYSTEM_DISK_LIMIT: Final = Row("system.disk.limit", _GAUGE, "By", (DISK_PATH,), "Space that programs may use on the file system of a path, used or free.")
 LOOP_LAG: Final = Row("event_loop.lag", _HISTOGRAM, "s", (), "How much later than it asked to a callback of the event loop ran.")
 DB_OPERATION_DURATION: Final = Row("db.client.operation.duration", _HISTOGRAM, "s", (DB_OPERATION, OUTCOME), "Time of one SQL statement, without fetching its rows.")
 DB_CONNECTIONS: Final = Row("db.client.connection.count", _UP_DOWN, "{connection}", (DB_POOL, DB_STATE), "Connections of a pool, in use and idle.")

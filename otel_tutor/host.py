@@ -33,6 +33,7 @@ class Host:
         observe(catalogue.SYSTEM_CPU, self._read_cpu)
         observe(catalogue.SYSTEM_MEMORY, self._read_memory)
         observe(catalogue.SYSTEM_DISK, self._read_disks)
+        observe(catalogue.SYSTEM_DISK_LIMIT, self._read_disk_limits)
 
     def _read_cpu(self) -> Iterable[tuple[float, Labels]]:
         self.measure()
@@ -46,3 +47,9 @@ class Host:
     def _read_disks(self) -> Iterable[tuple[float, Labels]]:
         for path in self._disk_paths:
             yield psutil.disk_usage(path).used, {catalogue.DISK_PATH.key: path}
+
+    def _read_disk_limits(self) -> Iterable[tuple[float, Labels]]:
+        for path in self._disk_paths:
+            usage = psutil.disk_usage(path)
+            # Not the total, of which the file system keeps a part for root: full is when nothing is free.
+            yield usage.used + usage.free, {catalogue.DISK_PATH.key: path}

@@ -154,10 +154,10 @@ class TelemetryMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
+        watch_event_loop()  # from the start, not the first request: that it turns is how an idle service is known to live
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._until_the_end(send))
             return
-        watch_event_loop()
         if scope["type"] == "websocket" and _OURS not in scope:
             scope[_OURS] = self
             await observe_connection(self.app, scope, receive, send)

@@ -7,6 +7,8 @@ import click
 
 from otel_tutor import __version__
 from otel_tutor.cli.demo import demo
+from otel_tutor.cli.drill import drill
+from otel_tutor.cli.slo import slo
 from otel_tutor.cli.stack import build, down, status, up
 from otel_tutor.errors import OtelTutorError
 
@@ -22,7 +24,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (build, demo, up, down, status):
+for command in (build, demo, up, down, status, slo, drill):
     cli.add_command(command)
 
 

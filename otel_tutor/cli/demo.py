@@ -21,7 +21,7 @@ from otel_tutor.stack.backends import Backends, Span, tree
 from otel_tutor.stack.ports import LOOPBACK, Ports, choose
 from otel_tutor.stack.stack import Stack
 
-__all__ = ["demo"]
+__all__ = ["check_extra", "demo"]
 
 _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 
@@ -32,8 +32,7 @@ _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 @port_option
 def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
     """Observe a real tutoring app: build what is missing, start all, ask questions, report what arrived."""
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise StackError(f"the demo needs {', '.join(missing)}: pip install 'otel-tutor[demo]'")
+    check_extra()
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(data_folder() / "demo")
     if stack.is_running():
@@ -58,6 +57,12 @@ def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
         stack.down()
     if missing:
         raise OtelTutorError(f"not everything arrived: {'; '.join(missing)}")
+
+
+def check_extra() -> None:
+    """Raise StackError when what the tutor itself needs is not installed."""
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise StackError(f"the demo needs {', '.join(missing)}: pip install 'otel-tutor[demo]'")
 
 
 def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
@@ -113,5 +118,6 @@ def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:
         "Jaeger API": f"{ports['jaeger']}/api/traces/{trace_id}",
         "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
         "Alertmanager": f"{ports['alertmanager']}/",
+        "notifications": f"{ports['pager']}/notifications",
     }.items():
         console.print(f"  {title:<15} http://localhost:{address}")

@@ -5,6 +5,7 @@ It knows HTTP only, so that what it counts can be held against what telemetry sa
 
 import asyncio
 import itertools
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,11 +55,17 @@ _SUBJECTS: Final = _Step(method="GET", route="/subjects", path="/subjects")
 
 
 async def run_load(
-    base_url: str, *, seconds: float | None = None, requests: int | None = None, concurrency: int = 8
+    base_url: str,
+    *,
+    seconds: float | None = None,
+    requests: int | None = None,
+    concurrency: int = 8,
+    pause: float = 0.0,
 ) -> LoadResult:
     """Send requests to the tutor at `base_url` for that many seconds, or exactly that many, as that many students.
 
-    The order is always the same. Every session that is opened is ended, also when the time is up.
+    The order is always the same. Every session that is opened is ended, also when the time is up. A student waits `pause`
+    seconds before each request: without it, the load is all that the tutor can bear.
     Raises ValueError unless exactly one of `seconds` and `requests` is given.
     """
     if (seconds is None) == (requests is None):
@@ -66,7 +73,7 @@ async def run_load(
     limits = httpx2.Limits(max_connections=concurrency)
     # The environment's proxies are for the internet; the tutor is next door.
     async with httpx2.AsyncClient(base_url=base_url, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False) as client:
-        load = _Load(client, _visits(requests), seconds)
+        load = _Load(client, _visits(requests), seconds, pause)
         await asyncio.gather(*(load.study() for _ in range(concurrency)))
     return load.result()
 
@@ -122,8 +129,11 @@ def _numbered(items: Sequence[PracticeItem]) -> Sequence[tuple[int, PracticeItem
 class _Load:
     """The state of one load; everything in it happens on one event loop."""
 
-    def __init__(self, client: httpx2.AsyncClient, visits: Iterator[Sequence[_Step]], seconds: float | None) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, visits: Iterator[Sequence[_Step]], seconds: float | None, pause: float
+    ) -> None:
         self._client = client
+        self._pause = pause
         self._visits = visits
         self._started = time.perf_counter()
         self._deadline = None if seconds is None else self._started + seconds
@@ -165,6 +175,7 @@ class _Load:
     async def _send(self, step: _Step, session: str | None) -> httpx2.Response | None:
         path = f"{step.path}{session}" if step is _END else step.path
         body = None if step.body is None else {**step.body, "session": session}
+        await asyncio.sleep(self._pause)
         started = time.perf_counter()
         try:
             response = await self._client.request(step.method, path, json=body)
@@ -176,3 +187,7 @@ class _Load:
         if step.subject is not None and response is not None:
             self._questions[step.subject] += 1
         return response
+
+
+if __name__ == "__main__":  # python -m otel_tutor.demo.load URL STUDENTS PAUSE, until it is told to stop
+    asyncio.run(run_load(sys.argv[1], seconds=float("inf"), concurrency=int(sys.argv[2]), pause=float(sys.argv[3])))

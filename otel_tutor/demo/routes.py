@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 
 from otel_tutor.demo import body
 from otel_tutor.demo.body import BadInputError
-from otel_tutor.demo.faults import Faults
+from otel_tutor.demo.faults import Faults, stall_one_worker_while_on
 from otel_tutor.demo.generation import GenerationError
 from otel_tutor.demo.outbox import Outbox
 from otel_tutor.demo.page import PAGE
@@ -102,6 +102,7 @@ async def _end_session(request: Request) -> Response:
 
 
 async def _subjects(request: Request) -> Response:
+    stall_one_worker_while_on(_services(request).faults)
     return JSONResponse({"subjects": list(_services(request).subjects)})
 
 

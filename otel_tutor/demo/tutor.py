@@ -15,15 +15,19 @@ from otel_tutor.demo.embedding import QUANTIZATION
 from otel_tutor.demo.faults import (
     EXTRA_OUTBOX_ROWS,
     FAILING_GENERATION,
+    FREE_TEXT_TOPICS,
     FULL_OUTBOX,
+    SLOW_GENERATION,
+    SLOW_GENERATION_SECONDS,
     SLOW_RETRIEVAL,
     SLOW_RETRIEVAL_SECONDS,
     Faults,
+    Leak,
 )
 from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.retrieval import UNKNOWN, Found, Retriever, Scored
-from otel_tutor.demo.store import QuestionRow, load_model, writing
+from otel_tutor.demo.store import QuestionRow, load_model, new_id, writing
 from otel_tutor.demo.text import count_tokens
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.rag import Generation, Question, observe_question
@@ -57,6 +61,7 @@ class Tutor:
             self._model = load_model(session)
         self._engine = engine
         self._faults = faults
+        self._leak = Leak(engine, faults)
         self._retriever = Retriever(engine, self._model)
         self._generator = Generator(self._model)
         metrics_collector.set_model_memory(self._model.name, self._model.num_bytes)
@@ -99,19 +104,20 @@ class Tutor:
             return itertools.chain([next(pieces)], pieces)
 
     def _retrieve(self, asked: Question, question: str, subject: str | None) -> Found:
+        self._leak.follow()
         with asked.retrieval(top_k=_TOP_K) as retrieval:
             if self._faults.is_on(SLOW_RETRIEVAL):
                 time.sleep(SLOW_RETRIEVAL_SECONDS)
             found = self._retriever.retrieve(question, subject, _TOP_K)
             retrieval.documents = len(found.passages)
-        asked.subject, asked.topic = found.subject, found.topic
+        asked.subject, asked.topic = found.subject, new_id() if self._faults.is_on(FREE_TEXT_TOPICS) else found.topic
         add_span_event("subject decided", {"tutor.subject": found.subject, "tutor.topic": found.topic})
         return found
 
     def _generate(self, asked: Question, question: str, found: Found) -> Answer:
         passages = [scored.passage for scored in found.passages]
         with asked.generation(self._model.name, QUANTIZATION, input_tokens(question, passages)) as generation:
-            self._fail_if_told_to()
+            self._be_faulty_if_told_to()
             answer = self._generator.generate(question, passages)
             generation.output_tokens = answer.output_tokens
         return answer
@@ -122,7 +128,7 @@ class Tutor:
         passages = [scored.passage for scored in found.passages]
         generation.input_tokens, generation.output_tokens = input_tokens(question, passages), 0
         with _logged(asked):
-            self._fail_if_told_to()
+            self._be_faulty_if_told_to()
             written = []
             for sentence in self._generator.write(question, passages):
                 generation.output_tokens += count_tokens(sentence)
@@ -130,7 +136,9 @@ class Tutor:
                 yield sentence + " "
             self._keep(question, " ".join(written), found, session)
 
-    def _fail_if_told_to(self) -> None:
+    def _be_faulty_if_told_to(self) -> None:
+        if self._faults.is_on(SLOW_GENERATION):
+            time.sleep(SLOW_GENERATION_SECONDS)
         if self._faults.is_on(FAILING_GENERATION):
             raise GenerationError(f"the fault {FAILING_GENERATION} is on")
 

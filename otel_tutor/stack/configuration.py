@@ -1,5 +1,6 @@
 """The components' own configuration files: checked, then copied to where the components read them."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,9 @@ from typing import Final
 import yaml
 
 from otel_tutor.errors import StackError
+from otel_tutor.objectives import write_rules
 from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import LOOPBACK, Ports
+from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, Ports
 
 __all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out"]
 
@@ -78,10 +80,13 @@ def check_by_components(
 
 
 def lay_out(source: Path, target: Path, ports: Ports) -> None:
-    """Put a fresh copy where the components read it, with this machine's addresses in it. Raises OSError."""
+    """Put a fresh copy where the components read it, with this machine's addresses in it, and the rules of its objectives.
+
+    Raises OSError, and ConfigurationError for objectives that cannot be.
+    """
     for folder in _FOLDERS:
         shutil.rmtree(target / folder, ignore_errors=True)
-        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build", "runbooks"))
+        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build"))
     # In place of the names by which containers know each other.
     targets = {
         "app": [_target(ports["metrics"])],
@@ -91,6 +96,18 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
     for name, one in targets.items():
         path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(one), encoding="utf-8")
+    write_rules(target)
+    for path in (*(target / "alerts").glob("r*/*.*"),):  # receivers, rules, runbooks
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_addressed(text, ports), encoding="utf-8")
+
+
+def _addressed(text: str, ports: Ports) -> str:
+    """The links that people open, and the pager, as this machine has them; an address of the user's own stays."""
+    text = text.replace(f"http://pager:{DEFAULTS['pager']}/", f"http://{LOOPBACK}:{ports['pager']}/")
+    for name, default in DEFAULTS.items():
+        text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
+    return re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda found: f"localhost:{ports[found[1]]}", text)
 
 
 def _target(port: int, **labels: str) -> dict[str, object]:

@@ -22,6 +22,7 @@ DEFAULTS: Final[Ports] = {
     "prometheus": 9090,
     "jaeger": 16686,
     "alertmanager": 9093,
+    "pager": 9095,
     "node-exporter": 9100,
     "victorialogs": 9428,
     "metrics": 8889,

@@ -1,6 +1,7 @@
 """What runs, in starting order: each component's command line and readiness page, and the environment they share."""
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ class Program:
     ports: tuple[str, ...]  # names of the ports it listens on; the first is the one to show
     ready: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None  # it runs in, if not the data folder
 
 
 def stack_programs(
@@ -30,8 +32,8 @@ def stack_programs(
     at = {name: f"{LOOPBACK}:{number}" for name, number in ports.items()}
     backends = configuration / "collector" / "backends"
 
-    def program(name: str, *command: str | Path, ports: tuple[str, ...], ready: str) -> Program:
-        return Program(name=name, command=tuple(map(str, command)), ports=ports, ready=f"http://{ready}")
+    def program(name: str, *command: str | Path, ports: tuple[str, ...], ready: str, folder: Path | None = None) -> Program:
+        return Program(name=name, command=tuple(map(str, command)), ports=ports, ready=f"http://{ready}", folder=folder)
 
     return [
         program(
@@ -51,14 +53,22 @@ def stack_programs(
             ready=f"{at['jaeger-health']}/status",
         ),
         program(
+            "pager",
+            *(sys.executable, "-m", "otel_tutor.stack.pager"),
+            *(str(ports["pager"]), configuration / "alerts" / "runbooks"),
+            ports=("pager",),
+            ready=f"{at['pager']}/",
+        ),
+        program(
             "alertmanager",
             binaries["alertmanager"],
-            f"--config.file={configuration / 'alerts' / 'alertmanager.yaml'}",
+            "--config.file=alertmanager.yaml",
             f"--storage.path={data / 'alertmanager'}",
             f"--web.listen-address={at['alertmanager']}",
             "--cluster.listen-address=",  # one of it: no gossip port
             ports=("alertmanager",),
             ready=f"{at['alertmanager']}/-/ready",
+            folder=configuration / "alerts",  # from where it finds receivers/
         ),
         program(
             "node-exporter",

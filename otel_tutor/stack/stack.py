@@ -62,15 +62,18 @@ class Stack:
         overlays: Sequence[str] = (),
         extra: Sequence[Program] = (),
         leashed: bool = False,
+        prepare: Callable[[Path], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start every program in order, each when the one before is ready; `tell` hears the name of each.
 
+        `prepare` may change the copy of the configuration that is laid out for this start.
         `overlays` are merged over the Collector's configuration: names of those shipped, or paths.
         Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
         the process that started it.
         """
         configuration = self._lay_out(ports)
+        prepare(configuration)
         programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}

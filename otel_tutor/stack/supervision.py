@@ -156,6 +156,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         return f"""\
 [program:{program.name}]
 command={command}
+directory={program.folder or self.data}
 environment={environment}
 priority={priority}
 autostart=false

@@ -35,6 +35,7 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
     assert re.findall(r"^(\S+) +running", status.stdout, re.MULTILINE) == [
         "victorialogs",
         "jaeger",
+        "pager",
         "alertmanager",
         "node-exporter",
         "prometheus",

@@ -1,8 +1,9 @@
 """The real stack, on ports of its own, with the real tutor."""
 
+import itertools
+import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,25 @@ def free_ports() -> dict[str, int]:
 
 
 def unused_ports() -> dict[str, int]:
-    """A port nobody listens on for every name; all are held until all are known, so that none is given twice."""
-    with ExitStack() as held:
-        sockets = {name: held.enter_context(socket.socket()) for name in DEFAULTS}
-        for one in sockets.values():
-            one.bind(("127.0.0.1", 0))
-        return {name: one.getsockname()[1] for name, one in sockets.items()}
+    """A port nobody listens on for every name."""
+    return {name: next(_ports) for name in DEFAULTS}
+
+
+def _free_ports() -> Iterator[int]:
+    """Each once, below those that the kernel gives to clients, and apart from those of tests that run at the same time."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 15000 + 4000 * (worker % 4)
+    for number in itertools.cycle(range(first, first + 4000)):
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        yield number
+
+
+_ports = _free_ports()
 
 
 @pytest.fixture(scope="module")

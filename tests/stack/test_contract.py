@@ -42,6 +42,7 @@ CONTRACT = {
     "system_cpu_usage_percent": ("gauge", set[str]()),
     "system_memory_usage_bytes": ("gauge", set[str]()),
     "system_disk_usage_bytes": ("gauge", {"path"}),
+    "system_disk_limit_bytes": ("gauge", {"path"}),
     "event_loop_lag_seconds": ("histogram", set[str]()),
     "health_check_status": ("gauge", {"check"}),
     "health_check_duration_seconds": ("gauge", {"check"}),
