@@ -28,6 +28,7 @@ from otel_tutor.stack.stack import Stack
 __all__ = ["DRILLS", "NOT_DRILLED", "Drill", "Outcome", "Site", "run_drill", "shorten", "students"]
 
 _SHORTER: Final = 30  # `for: 5m` is 10 s in a drill
+_SHORTEST: Final = 5  # seconds; a scrape that failed once is no outage, in a drill neither
 _DETECT_SECONDS: Final = 240
 _RESOLVE_SECONDS: Final = 600
 _WARM_SECONDS: Final = 25  # of load before the fault: every rate has points, every guard its number of events
@@ -250,6 +251,7 @@ def run_drill(drill: Drill, site: Site, tell: Callable[[str], None] = lambda _: 
     """Warm up, do the damage, wait for the notification, undo it, wait for the resolve."""
     tell("load")
     _warm_up(site)
+    before = len(site.notifications())
     tell(drill.fault)
     started = time.monotonic()
     with drill.inject(site):
@@ -257,7 +259,7 @@ def run_drill(drill: Drill, site: Site, tell: Callable[[str], None] = lambda _: 
     tell("the fault is gone")
     ended = time.monotonic()
     resolved = _seconds(ended, _RESOLVE_SECONDS, site, drill, "resolved") if detected is not None else None
-    others = {one["labels"]["alertname"] for one in site.notifications()} - {drill.alert}
+    others = {one["labels"]["alertname"] for one in site.notifications()[before:]} - {drill.alert}
     return Outcome(drill=drill, detected=detected, resolved=resolved, others=tuple(sorted(others)))
 
 
@@ -290,7 +292,7 @@ def shorten(configuration: Path) -> None:
 
 def _shorter(duration: str) -> str:
     number, unit = int(duration[:-1]), duration[-1]
-    return f"{max(1, number * {'s': 1, 'm': 60, 'h': 3600}[unit] // _SHORTER)}s"
+    return f"{max(_SHORTEST, number * {'s': 1, 'm': 60, 'h': 3600}[unit] // _SHORTER)}s"
 
 
 def _warm_up(site: Site) -> None:
