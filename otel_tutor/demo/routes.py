@@ -91,6 +91,7 @@ def _reply(reply: Reply) -> dict[str, object]:
 
 
 async def _open_session(request: Request) -> Response:
+    stall_one_worker_while_on(_services(request).faults)
     session = await run_in_threadpool(_services(request).sessions.open)
     return JSONResponse({"session": session}, status_code=201)
 
@@ -102,7 +103,6 @@ async def _end_session(request: Request) -> Response:
 
 
 async def _subjects(request: Request) -> Response:
-    stall_one_worker_while_on(_services(request).faults)
     return JSONResponse({"subjects": list(_services(request).subjects)})
 
 

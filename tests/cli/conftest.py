@@ -11,7 +11,9 @@ import pytest
 
 from otel_tutor.stack.ports import variable
 from otel_tutor.stack.supervision import MARK
-from tests.stack.conftest import unused_ports
+from tests.stack.conftest import running, unused_ports
+
+__all__ = ["running"]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,0 +1,172 @@
+"""Rules and runbooks against a running stack: every name is real, every window wide enough, every command runs."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+
+from otel_tutor.demo.load import run_load
+from otel_tutor.naming import Series, read_naming
+from otel_tutor.reference import OTHERS, Other
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.configuration import lay_out
+from otel_tutor.stack.files import shipped
+from otel_tutor.stack.ports import variable
+from tests.alerts.promtool import RULES
+from tests.alerts.queries import grouped, left, parse, selectors
+from tests.stack.conftest import Running
+
+RUNBOOKS = shipped() / "alerts" / "runbooks"
+SCRAPE = yaml.safe_load((shipped() / "collector" / "backends" / "prometheus.yaml").read_text())["global"]["scrape_interval"]
+GROUPS = [group for path in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(path.read_text())["groups"]]
+EVERY = [(group, rule) for group in GROUPS for rule in group["rules"]]
+ALERTS = {rule["alert"]: (group, rule) for group, rule in EVERY if "alert" in rule}
+# They exist from their first increment on; their labels are the Collector's and the SDK's own.
+LATER = {
+    "otel_sdk_exporter_span_exported_total": {"error_type"},
+    "otel_sdk_exporter_log_exported_total": {"error_type"},
+    "otel_sdk_processor_span_processed_total": {"error_type"},
+    "otel_sdk_processor_log_processed_total": {"error_type"},
+    "otelcol_receiver_refused_log_records": {"receiver"},
+}
+
+
+@pytest.fixture(scope="module")
+def inventory(running: Running) -> Mapping[str, set[str]]:
+    """Every series there is with its labels: live, in the reference, or recorded by a rule."""
+    asyncio.run(run_load(running.app, requests=60))
+    httpx2.get(f"{running.app}/health")
+    recorded = {rule["record"] for _, rule in EVERY if "record" in rule}
+    found: dict[str, set[str]] = {}
+
+    def complete() -> set[str]:
+        for sample in running.backends.query('{__name__!=""}'):
+            found.setdefault(sample.labels["__name__"], set()).update(sample.labels)
+        return recorded - found.keys()
+
+    assert wait_for(complete, lambda missing: missing == set(), seconds=150) == set()
+    families: list[Series | Other] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
+    for one in families:
+        endings = ("_bucket", "_sum", "_count") if one.type == "histogram" else ("",)
+        for ending in endings:
+            le = {"le"} if ending == "_bucket" else set[str]()
+            found.setdefault(one.name + ending, set()).update(one.labels, {"job", "instance"}, le)
+    for name, labels in LATER.items():
+        found.setdefault(name, set()).update(labels)
+    return found
+
+
+def mistakes(running: Running, inventory: Mapping[str, set[str]], expression: str) -> list[str]:
+    node, found = parse(running.backends.prometheus, expression), []
+    for one in selectors(node):
+        if one.name not in inventory:
+            found.append(f"there is no series {one.name}")
+        elif unknown := one.labels - inventory[one.name]:
+            found.append(f"{one.name} has no label {', '.join(unknown)}")
+        if one.seconds is not None and one.seconds < 4 * int(SCRAPE.removesuffix("s")):
+            found.append(f"{one.name} over {one.seconds} s has fewer than four scrapes")
+    for labels, of in grouped(node):
+        known = set().union(*(inventory.get(one.name, set()) for one in of))
+        found += [f"nothing of {expression} has the label {label}" for label in labels - known if of]
+    return found
+
+
+@pytest.mark.parametrize(("group", "rule"), EVERY, ids=lambda one: one.get("alert") or one.get("record") or one["name"])
+def test_a_rule_reads_what_exists(
+    running: Running, inventory: Mapping[str, set[str]], group: dict[str, Any], rule: dict[str, Any]
+) -> None:
+    assert mistakes(running, inventory, rule["expr"]) == []
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_has_all_that_its_reader_needs(
+    running: Running, inventory: Mapping[str, set[str]], repository: Path, name: str
+) -> None:
+    _, rule = ALERTS[name]
+    said = rule["annotations"]
+    text = " ".join(said.values())
+    kept = left(parse(running.backends.prometheus, rule["expr"]), inventory)
+
+    assert rule["labels"]["severity"] in {"critical", "warning", "none"}
+    assert set(said) == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert "{{" not in said["summary"]
+    assert said["runbook_url"] == f"http://localhost:9095/runbooks/{name}"
+    assert re.fullmatch(r"http://localhost:3000/d/otel-tutor-[a-z]+", said["dashboard_url"])
+    assert set(re.findall(r"\$labels\.(\w+)", text)) <= kept | rule["labels"].keys()
+    assert rule["labels"].keys().isdisjoint({"job"})
+
+
+def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
+
+
+def fences(kind: str) -> list[Any]:
+    found = []
+    for path in sorted(RUNBOOKS.glob("*.md")):
+        for number, text in enumerate(re.findall(rf"```{kind}\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)):
+            found.append(pytest.param(text.strip(), id=f"{path.stem}-{number}"))
+    return found
+
+
+@pytest.mark.parametrize("query", fences("promql"))
+def test_a_query_of_a_runbook_runs_on_what_exists(running: Running, inventory: Mapping[str, set[str]], query: str) -> None:
+    running.backends.query(query)
+
+    assert mistakes(running, inventory, query) == []
+
+
+@pytest.mark.parametrize("command", fences("sh"))
+def test_a_command_of_a_runbook_runs(
+    running: Running, inventory: Mapping[str, set[str]], tmp_path: Path, command: str
+) -> None:
+    """As it stands, but for the ports of this stack and its data folder; each line is one command."""
+    lay_out(shipped(), tmp_path, running.stack.ports)
+    laid_out = "".join(path.read_text() for path in (tmp_path / "alerts" / "runbooks").glob("*.md"))
+    ports = {variable(name): str(number) for name, number in running.stack.ports.items()}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, **ports, "OTEL_TUTOR_DATA": str(running.stack.data), "PATH": path}
+    for line in command.splitlines():
+        mine = next(one for one in laid_out.splitlines() if re.sub(r":\d+", "", one) == re.sub(r":\d+", "", line))
+        answer = subprocess.run(
+            ["bash", "-c", mine], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert answer.returncode == 0, f"{mine}: {answer.stdout}{answer.stderr}"
+
+
+@pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
+def test_a_runbook_says_what_somebody_just_woken_asks(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert text.startswith(f"# {path.stem}\n")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings == ["Meaning", "Impact", "Diagnosis", "Mitigation", "Resolves"]
+
+
+def test_every_link_of_an_alert_to_a_runbook_leads_there(running: Running) -> None:
+    pager = f"http://127.0.0.1:{running.stack.ports['pager']}"
+
+    assert [name for name in ALERTS if not httpx2.get(f"{pager}/runbooks/{name}").text.startswith(f"# {name}")] == []
+
+
+def test_prometheus_accepts_every_rule_with_all_its_lints(binaries: Binaries) -> None:
+    command: list[str | Path] = [binaries["promtool"], "check", "rules", "--lint=all", "--lint-fatal"]
+    command += sorted(RULES.glob("*.yaml"))
+
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_no_rule_fails_on_the_running_stack(running: Running, inventory: Mapping[str, set[str]]) -> None:
+    answer = httpx2.get(f"{running.backends.prometheus}/api/v1/rules").json()["data"]["groups"]
+    health = {rule["name"]: rule["health"] for group in answer for rule in group["rules"]}
+
+    assert {name for name, state in health.items() if state != "ok"} == set()
+    assert running.backends.query('ALERTS{alertstate="firing",alertname!="Watchdog"}') == []

@@ -1,0 +1,106 @@
+"""Who is told: routes as they are written, and as they work, with real components and a webhook."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from otel_tutor.demo.drills import DRILLS, NOT_DRILLED, Site, shorten, students
+from otel_tutor.demo.tutor_program import tutor_program
+from otel_tutor.stack.backends import Backends, wait_for
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.configuration import lay_out
+from otel_tutor.stack.files import shipped
+from otel_tutor.stack.ports import DEFAULTS
+from otel_tutor.stack.stack import Stack
+from tests.alerts.test_rules import ALERTS
+from tests.stack.conftest import unused_ports
+
+CONFIGURATION = shipped() / "alerts" / "alertmanager.yaml"
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [("severity=critical", "page"), ("severity=warning", "team"), ("alertname=Watchdog severity=none", "watchdog")],
+)
+def test_each_severity_has_its_receiver(binaries: Binaries, labels: str, receiver: str) -> None:
+    command = [
+        "config",
+        "routes",
+        "test",
+        f"--config.file={CONFIGURATION}",
+        f"--verify.receivers={receiver}",
+        *labels.split(),
+    ]
+    answer = subprocess.run([binaries["amtool"], *command], capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_the_receivers_that_are_shown_are_valid_once_they_are_uncommented(binaries: Binaries, tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^(\s+)# ((?:slack|email)_configs|  |- )", r"\1\2", CONFIGURATION.read_text(encoding="utf-8"))
+    assert {"slack_configs", "email_configs"} <= set(re.findall(r"(?m)^\s+(\w+):$", text))
+    (tmp_path / "alertmanager.yaml").write_text(text, encoding="utf-8")
+    command = [binaries["amtool"], "check-config", tmp_path / "alertmanager.yaml"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_an_address_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for folder in ("alerts", "collector"):
+        shutil.copytree(shipped() / folder, own / folder, ignore=shutil.ignore_patterns("build"))
+    (own / "alerts" / "receivers" / "page.url").write_text("https://pager.example.org/secret\n", encoding="utf-8")
+    ports = {**DEFAULTS, "pager": 19095}
+    lay_out(own, tmp_path / "laid", ports)
+    laid = {path.stem: path.read_text().strip() for path in (tmp_path / "laid" / "alerts" / "receivers").iterdir()}
+
+    assert laid["page"] == "https://pager.example.org/secret"
+    assert laid["team"] == "http://127.0.0.1:19095/team"
+    assert "localhost:19095/runbooks" in (tmp_path / "laid" / "alerts" / "rules" / "tutor.yaml").read_text()
+
+
+def test_every_alert_has_a_drill_or_a_reason_not_to() -> None:
+    assert {rule["alert"] for rule in ALERTS} == DRILLS.keys() | NOT_DRILLED.keys()
+    assert DRILLS.keys().isdisjoint(NOT_DRILLED)
+
+
+@pytest.fixture
+def site(binaries: Binaries, tmp_path: Path) -> Iterator[Site]:
+    """A stack under load whose alerts do not wait as long as they would."""
+    ports, stack = unused_ports(), Stack(tmp_path / "data")
+    stack.up(binaries, ports, extra=[tutor_program(stack.data, ports)], leashed=True, prepare=shorten)
+    try:
+        with students(f"http://127.0.0.1:{ports['app']}") as load:
+            yield Site(stack, ports, load)
+    finally:
+        stack.down()
+
+
+def test_a_collector_killed_under_load_is_one_page(site: Site) -> None:
+    """What then seems to be wrong with the tutor as well is seen to fire, and held back."""
+    with Backends(site.ports) as backends:
+        up = wait_for(lambda: backends.query("job:api:up == 1"), bool, seconds=60)
+        assert up
+        quiet = 'ALERTS{alertstate="firing",severity=~"critical|warning"}'
+        assert wait_for(lambda: backends.query(quiet), lambda found: found == [], seconds=90) == []
+        before = len(site.notifications())
+        site.stack.supervisor.stop_program("collector")
+        down = 'ALERTS{alertstate="firing",alertname="APIDown"}'
+        assert wait_for(lambda: backends.query(down), bool, seconds=120)
+    told = wait_for(lambda: site.notifications()[before:], bool, seconds=30)
+    alerts = f"http://127.0.0.1:{site.ports['alertmanager']}/api/v2/alerts"
+
+    def held_back() -> set[str]:
+        answer = httpx2.get(alerts, params={"inhibited": "true"}).json()
+        return {one["labels"]["alertname"] for one in answer if one["status"]["inhibitedBy"]}
+
+    assert "APIDown" in wait_for(held_back, lambda names: "APIDown" in names, seconds=30)
+    wait_for(lambda: len(site.notifications()), lambda count: count > before + 1, seconds=15)  # time for a second one
+    assert [one["labels"]["alertname"] for one in site.notifications()[before:]] == ["CollectorDown"]
+    assert [one["status"] for one in told] == ["firing"]

@@ -1,0 +1,140 @@
+"""Objectives: one line decides a target; a budget that burns is told of in every window, neither early nor for nothing."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.objectives import Burn, Objective, read_objectives, render, write_rules
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.files import shipped
+from tests.alerts.promtool import check, seconds
+
+OBJECTIVES = read_objectives(shipped())
+PAIRS = [
+    (one, burn) for one in OBJECTIVES.objectives for burn in OBJECTIVES.burns if one.pages or burn.severity != "critical"
+]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The configuration, to be edited."""
+    for folder in ("alerts", "collector"):
+        shutil.copytree(shipped() / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build"))
+    return tmp_path
+
+
+def edit(folder: Path, before: str, after: str) -> None:
+    path = folder / "alerts" / "slos.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(before) >= 1
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+
+def test_the_rules_are_those_of_the_file() -> None:
+    path = shipped() / "alerts" / "rules" / "slos.yaml"
+
+    assert path.read_text(encoding="utf-8") == render(OBJECTIVES)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].slo}-{pair[1].long}")
+def test_a_budget_burns_in_its_windows_and_not_a_little_slower(
+    binaries: Binaries, tmp_path: Path, pair: tuple[Objective, Burn]
+) -> None:
+    """Four services: just inside the budget, just outside until it mends, a short fault, and one that is seldom used."""
+    objective, burn = pair
+    limit, wait, short = burn.factor * (1 - objective.target), seconds(burn.wait), seconds(burn.short)
+    step = min(240, max(30, short // 20))  # under the five minutes after which a recorded point is forgotten
+    bad, calm = (wait + short) // step + 4, 11 * short // step
+    ratios = {
+        "inside": f"{99 * limit}x{bad + calm}",
+        "outside": f"{101 * limit}x{bad} 0x{calm}",
+        "brief": f"0x{calm} {100 * min(0.99, 4 * limit)}x{short // step}",
+        "seldom": f"{1e-6 * limit}x{bad}",
+    }
+    series = {}
+    for job, ratio in ratios.items():
+        labels = f'{{slo="{objective.slo}",job="{job}"}}'
+        series[f"slo:errors:rate5m{labels}"] = ratio
+        series[f"slo:events:rate5m{labels}"] = f"{1e-7 if job == 'seldom' else 100}x{bad + calm + short // step}"
+    firing = f'ALERTS{{alertname="ErrorBudgetBurn",alertstate="firing",window="{burn.long}"}}'
+    told = {"slo": objective.slo, "job": "outside", "severity": burn.severity, "window": burn.long, "source": "app"}
+    labels = ",".join(f'{name}="{value}"' for name, value in told.items())
+    expected: list[tuple[int, str, list[str]]] = [
+        (wait - step, firing, []),
+        ((bad - 1) * step, firing, [f'ALERTS{{alertname="ErrorBudgetBurn",alertstate="firing",{labels}}}']),
+        (bad * step + short + 2 * step, firing, []),
+        ((calm + short // step) * step, firing, []),
+    ]
+
+    assert check(binaries, tmp_path, series, expected, step=step) == ""
+
+
+EVENTS = {
+    "api-latency": ("http_request_duration_seconds_count", 'http_request_duration_seconds_bucket{le="2.0"}'),
+    "rag-retrieval": ("rag_retrieval_duration_seconds_count", 'rag_retrieval_duration_seconds_bucket{le="0.5"}'),
+    "model-inference": ("model_inference_duration_seconds_count", 'model_inference_duration_seconds_bucket{le="10.0"}'),
+    "error-rate": ('http_requests_total{status="500"}', 'http_requests_total{status="200"}'),
+    "cpu": ("system_cpu_usage_percent", "86"),
+    "memory": ("system_memory_usage_bytes", "12000000001"),
+    "uptime": ("event_loop_lag_seconds_count", ""),
+}
+
+
+def of_tutor(name: str) -> str:
+    return name.replace("}", ',job="tutor"}') if "{" in name else f'{name}{{job="tutor"}}'
+
+
+@pytest.mark.parametrize("slo", [one.slo for one in OBJECTIVES.objectives])
+def test_what_goes_wrong_counts_and_nothing_else(binaries: Binaries, tmp_path: Path, slo: str) -> None:
+    """A quarter of the events, or of the time, is out of bounds."""
+    first, second = EVENTS[slo]
+    if slo == "error-rate":
+        series = {of_tutor(first): "0+10x120", of_tutor(second): "0+30x120"}
+    elif slo in ("cpu", "memory"):
+        series = {of_tutor(first): " ".join(["1 1 1", second] * 60)}
+    elif slo == "uptime":
+        series = {of_tutor(first): "0+30x120 3600x90", **{f'up{{job="{job}"}}': "1x240" for job in ("app", "collector")}}
+    else:
+        series = {of_tutor(first): "0+40x120", of_tutor(second): "0+30x120"}
+    recorded = f'round(slo:error_ratio:rate1h{{slo="{slo}"}}, 0.05)'
+    moment = 2685 if slo == "uptime" else 3000  # it counts a minute late, and its rate is an average of five
+
+    expected: list[tuple[int, str, list[str]]] = [(moment, f"{recorded} == bool 0.25", [f'{{slo="{slo}",job="tutor"}}'])]
+    assert check(binaries, tmp_path, series, expected) == ""
+
+
+def test_a_changed_target_changes_every_rule_that_depends_on_it(copy: Path) -> None:
+    edit(copy, "target: 0.95", "target: 0.9")
+    edit(copy, "threshold: 2 #", "threshold: 1 #")
+    write_rules(copy)
+    rules = [
+        rule for group in yaml.safe_load((copy / "alerts/rules/slos.yaml").read_text())["groups"] for rule in group["rules"]
+    ]
+    mine = {rule["record"]: rule["expr"] for rule in rules if rule.get("labels", {}).get("slo") == "api-latency"}
+
+    assert mine["slo:target:ratio"] == "vector(0.9)"
+    assert mine["slo:threshold:value"] == "vector(1.0)"
+    assert 'le="1.0"' in mine["slo:errors:rate5m"]
+    text = "".join(path.read_text() for path in (copy / "alerts" / "rules").glob("*.yaml"))
+    assert re.search(r'p95_rate2m > on \(\) group_left \(\) slo:threshold:value{slo="api-latency"}', text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("threshold: 2 #", "threshold: 3 #", r"objective api-latency: threshold 3.0 is no bucket .* 1, 2, 5"),
+        ("target: 0.95", "target: 95", r"objective api-latency: target 95.0 is not between 0 and 1"),
+        ("target: 0.95", "goal: 0.95", r"'target' is missing"),
+        ("histogram: rag_r", "histogram: r", r"there are none, it is no histogram"),
+        ("factor: 6", "faktor: 6", r"unexpected keyword argument 'faktor'"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_named(copy: Path, before: str, after: str, said: str) -> None:
+    edit(copy, before, after)
+
+    with pytest.raises(ConfigurationError, match=said):
+        read_objectives(copy)

@@ -1,0 +1,280 @@
+"""Every alert in Prometheus' own test tool: not below its threshold, not before its time, then yes, and then no more."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from otel_tutor.stack.build import Binaries
+from tests.alerts.promtool import RULES, STEP, check, seconds
+
+QUIET = 12 * 60  # seconds below the threshold; the longest look back for enough events is ten minutes
+ALERTS = [
+    rule
+    for path in sorted(RULES.glob("*.yaml"))
+    for group in yaml.safe_load(path.read_text())["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+]
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Its value while all is well, and while it is not; None is no sample."""
+
+    below: float | None
+    above: float | None
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Its growth in each step."""
+
+    below: float
+    above: float
+
+
+Signal = Gauge | Counter
+
+
+@dataclass(frozen=True)
+class Case:
+    """An alert, what makes it fire, and the labels it then has besides its name and those of its rule."""
+
+    alert: str
+    signals: Mapping[str, Signal]
+    labels: Mapping[str, str] = field(default_factory=lambda: {"job": "tutor"})
+    window: int = 120  # seconds that the condition looks back
+    stays: bool = False  # also once its data are gone
+
+
+def histogram(name: str, threshold: str, extra: str = "") -> dict[str, Signal]:
+    """Of a hundred measurements in a step, a little more than 95 within the threshold, and then a little less."""
+    labels = f'job="tutor",instance="a"{extra}'
+    return {
+        f'{name}_bucket{{{labels},le="0.1"}}': Counter(50, 50),
+        f'{name}_bucket{{{labels},le="{threshold}"}}': Counter(95.5, 94.5),
+        f'{name}_bucket{{{labels},le="+Inf"}}': Counter(100, 100),
+        f"{name}_count{{{labels}}}": Counter(100, 100),
+        # Without a finite bucket above it, no quantile lies beyond the threshold.
+        f'{name}_bucket{{{labels},le="60.0"}}': Counter(100, 100),
+    }
+
+
+def counted(name: str, good: str, bad: str, percent: float) -> dict[str, Signal]:
+    """Of a thousand events in a step, just fewer failures than the percentage, and then just more."""
+    few, many = 10 * percent - 1, 10 * percent + 1
+    series = f'{name}{{{{job="tutor",instance="a",status="{{}}"}}}}'.format
+    return {series(good): Counter(1000 - few, 1000 - many), series(bad): Counter(few, many)}
+
+
+ALIVE: dict[str, Signal] = {'event_loop_lag_seconds_count{job="tutor",instance="a"}': Counter(30, 30)}
+STUCK: dict[str, Signal] = {'event_loop_lag_seconds_count{job="tutor",instance="a"}': Counter(30, 0)}
+UP: dict[str, Signal] = {f'up{{job="{job}",instance="c"}}': Gauge(1, 1) for job in ("app", "collector")}
+EXPORTER = {"exporter": "otlp_grpc/jaeger"}
+QUEUE = '{job="collector",exporter="otlp_grpc/jaeger",data_type="traces"}'
+
+CASES = [
+    Case("HighLatency", histogram("http_request_duration_seconds", "2.0") | counted("http_requests_total", "200", "500", 1)),
+    Case("HighErrorRate", counted("http_requests_total", "200", "500", 5)),
+    Case("APIDown", STUCK | UP, window=60, stays=True),
+    Case("SlowRAGRetrieval", histogram("rag_retrieval_duration_seconds", "0.5", ',subject="physics"')),
+    Case("SlowModelInference", histogram("model_inference_duration_seconds", "10.0", ',model_name="m"')),
+    Case("HighRAGFailureRate", counted("rag_queries_total", "success", "error", 5)),
+    Case(
+        "NoStudentActivity",
+        {
+            **ALIVE,
+            'process_uptime_seconds{job="tutor",instance="a"}': Gauge(7200, 7200),
+            'student_questions_total{job="tutor",instance="a",subject="s",topic="t"}': Counter(1, 0),
+        },
+        window=30 * 60,
+    ),
+    Case("LargeSyncQueue", {'sync_queue_size{job="tutor",instance="a"}': Gauge(1000, 1001)}),
+    Case("HighSyncFailureRate", counted("sync_operations_total", "success", "error", 10)),
+    Case(
+        "HealthCheckFailing",
+        {'health_check_status{job="tutor",instance="a",check="database"}': Gauge(0.5, 0)},
+        {"job": "tutor", "check": "database"},
+    ),
+    Case(
+        "EventLoopStalled",
+        {**STUCK, 'process_uptime_seconds{job="tutor",instance="a"}': Counter(15, 15)},
+        {"job": "tutor", "instance": "a"},
+        window=60,
+    ),
+    Case(
+        "DatabasePoolExhausted",
+        {
+            'db_client_connections{job="tutor",instance="a",pool="p",state="used"}': Gauge(9, 10),
+            'db_client_connections_max{job="tutor",instance="a",pool="p"}': Gauge(10, 10),
+        },
+        {"job": "tutor", "instance": "a", "pool": "p"},
+    ),
+    Case("HighCPUUsage", {'system_cpu_usage_percent{job="tutor",instance="a"}': Gauge(85, 85.1)}),
+    Case("HighMemoryUsage", {'system_memory_usage_bytes{job="tutor",instance="a"}': Gauge(12e9, 12.01e9)}),
+    Case(
+        "LowDiskSpace",
+        {
+            'system_disk_usage_bytes{job="tutor",instance="a",path="/"}': Gauge(800, 801),
+            'system_disk_limit_bytes{job="tutor",instance="a",path="/"}': Gauge(1000, 1000),
+        },
+        {"job": "tutor", "path": "/"},
+    ),
+    Case("CollectorDown", {**UP, 'up{job="collector",instance="c"}': Gauge(1, 0)}, {}, stays=True),
+    Case("ComponentDown", {'up{job="jaeger",instance="j"}': Gauge(1, 0)}, {"job": "jaeger", "instance": "j"}),
+    Case(
+        "TelemetryExportStalled",
+        {
+            f"otelcol_exporter_queue_size{QUEUE}": Gauge(4096, 4096),
+            f"otelcol_exporter_sent_spans{QUEUE}": Counter(1, 0),
+        },
+        EXPORTER,
+        window=60,
+    ),
+    Case(
+        "TelemetryQueueFilling",
+        {
+            f"otelcol_exporter_queue_size{QUEUE}": Gauge(500, 501),
+            f"otelcol_exporter_queue_capacity{QUEUE}": Gauge(1000, 1000),
+        },
+        {**EXPORTER, "data_type": "traces"},
+    ),
+    *(
+        Case(
+            "TelemetryRefused", {f'otelcol_receiver_refused_{item}{{receiver="otlp"}}': Counter(0, 1)}, {"receiver": "otlp"}
+        )
+        for item in ("spans", "log_records", "metric_points")
+    ),
+    Case(
+        "RuleEvaluationFailing",
+        {'prometheus_rule_evaluation_failures_total{rule_group="g"}': Counter(0, 1)},
+        {"rule_group": "g"},
+        window=300,
+    ),
+    Case(
+        "NotificationsFailing",
+        {'alertmanager_notifications_failed_total{integration="webhook"}': Counter(0, 1)},
+        {"integration": "webhook"},
+        window=300,
+    ),
+    *(
+        Case(
+            "TelemetryDropped",
+            {
+                f'otel_sdk_{name}{{job="tutor",error_type="queue_full"}}': Counter(0, 1),
+                'otel_sdk_processor_span_processed_total{job="tutor"}': Counter(9, 9),
+            },
+            window=300,
+        )
+        for name in ("processor_span_processed_total", "exporter_log_exported_total")
+    ),
+    Case(
+        "CardinalityOverflow",
+        {'telemetry_attribute_folded_total{job="tutor",attribute="topic"}': Counter(0, 1)},
+        {"job": "tutor", "attribute": "topic"},
+        window=300,
+    ),
+    Case(
+        "TelemetryUnconverted",
+        {'telemetry_unconverted_total{job="tutor",metric="m"}': Counter(0, 1)},
+        {"job": "tutor", "metric": "m"},
+        window=300,
+    ),
+]
+
+
+def values(signal: Signal, bad: int) -> str:
+    """Quiet, bad, quiet again for as long, and then nothing."""
+    phases = [(QUIET, signal.below), (bad, signal.above), (bad, signal.below)]
+    levels = [level for seconds, level in phases for _ in range(seconds // STEP)]
+    if isinstance(signal, Gauge):
+        return " ".join("_" if level is None else repr(level) for level in [*levels, None]) + " stale"
+    total, points = 0.0, []
+    for level in levels:
+        total += level or 0.0
+        points.append(repr(round(total, 3)))
+    return " ".join([*points, "stale"])
+
+
+def firing(alert: str) -> str:
+    return f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
+def test_an_alert_keeps_quiet_waits_fires_and_resolves(binaries: Binaries, tmp_path: Path, case: Case) -> None:
+    rule = next(one for one in ALERTS if one["alert"] == case.alert)
+    wait = seconds(rule.get("for", "0s"))
+    bad = wait + case.window + 5 * 60
+    source = {} if case.alert in NOT_OF_THE_APP else {"source": "app"}
+    labels = {"alertname": case.alert, "alertstate": "firing", **rule["labels"], **source, **case.labels}
+    fires = ["ALERTS{" + ",".join(f'{name}="{value}"' for name, value in sorted(labels.items())) + "}"]
+    expected = [
+        (QUIET - STEP, f'ALERTS{{alertname="{case.alert}"}}', []),
+        (QUIET + max(wait - 2 * STEP, -STEP), firing(case.alert), []),
+        (QUIET + wait + case.window + 4 * STEP, firing(case.alert), fires),
+        (QUIET + bad + case.window + 60, firing(case.alert), []),
+        (QUIET + 2 * bad + 600, firing(case.alert), fires if case.stays else []),
+    ]
+
+    assert check(binaries, tmp_path, {name: values(signal, bad) for name, signal in case.signals.items()}, expected) == ""
+
+
+NOT_OF_THE_APP = {
+    rule["alert"]
+    for group in yaml.safe_load((RULES / "telemetry.yaml").read_text())["groups"]
+    if "labels" not in group
+    for rule in group["rules"]
+}
+
+
+def test_every_alert_has_a_case() -> None:
+    assert {rule["alert"] for rule in ALERTS} == {case.alert for case in CASES} | {"Watchdog", "ErrorBudgetBurn"}
+
+
+def test_without_any_data_only_the_collector_is_missed_and_the_watchdog_barks(binaries: Binaries, tmp_path: Path) -> None:
+    label = 'ALERTS{{alertname="{}",alertstate="firing",severity="{}"}}'.format
+    expected = [(3600, 'ALERTS{alertstate="firing"}', [label("CollectorDown", "critical"), label("Watchdog", "none")])]
+
+    assert check(binaries, tmp_path, {}, expected) == ""
+
+
+def test_a_service_that_is_gone_is_down_until_it_is_forgotten(binaries: Binaries, tmp_path: Path) -> None:
+    alive = "0+30x40 stale"
+    series = {'event_loop_lag_seconds_count{job="tutor",instance="a"}': alive, 'up{job="app"}': "1x9999"}
+    down = 'ALERTS{alertname="APIDown",alertstate="firing",job="tutor",severity="critical",source="app"}'
+    expected = [
+        (20 * 60, firing("APIDown"), []),
+        (24 * 60, firing("APIDown"), [down]),
+        (40 * 3600, firing("APIDown"), [down]),
+    ]
+
+    assert check(binaries, tmp_path, series, expected) == ""
+
+
+# One event in twenty minutes is all there is, and one of them goes wrong.
+RARE = " ".join(str(step // 40) for step in range(400))
+ONCE = " ".join(str(int(step >= 200)) for step in range(400))
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ('http_requests_total{job="tutor",status="200"}', 'http_requests_total{job="tutor",status="500"}'),
+        ('rag_queries_total{job="tutor",status="success"}', 'rag_queries_total{job="tutor",status="error"}'),
+        ('sync_operations_total{job="tutor",status="success"}', 'sync_operations_total{job="tutor",status="error"}'),
+        (
+            'http_request_duration_seconds_bucket{job="tutor",le="2.0"}',
+            'http_request_duration_seconds_bucket{job="tutor",le="+Inf"}',
+        ),
+    ],
+)
+def test_one_failure_at_night_tells_nobody(binaries: Binaries, tmp_path: Path, good: str, bad: str) -> None:
+    up = {f'up{{job="{job}"}}': "1x400" for job in ("app", "collector")}
+    nobody: list[tuple[int, str, list[str]]] = [
+        (moment, 'ALERTS{alertstate="firing",alertname!="Watchdog"}', []) for moment in range(0, 12000, 120)
+    ]
+
+    assert check(binaries, tmp_path, {**up, good: RARE, bad: ONCE}, nobody) == ""

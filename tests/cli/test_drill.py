@@ -1,0 +1,59 @@
+"""`otel-tutor drill` and `otel-tutor slo` as a user runs them."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from tests.cli.conftest import Run
+from tests.cli.test_stack import one_line
+from tests.stack.conftest import Running
+
+
+@pytest.mark.timeout(900)
+def test_a_drill_sees_its_alert_fire_and_resolve(
+    binaries: Binaries, command: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = [*command, "drill", "LargeSyncQueue"]
+    answer = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    *_, row = answer.stdout.strip().splitlines()
+    name, fault, fired, resolved, _ = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (name, fault) == ("LargeSyncQueue", "the central database refuses records")
+    assert 0 < int(fired.removesuffix(" s")) < 240
+    assert 0 < int(resolved.removesuffix(" s")) < 600
+
+
+def test_drills_are_listed_and_others_refused_with_the_reason(run: Run) -> None:
+    listed = run("drill")
+    assert listed.returncode == 0
+    assert "the model fails" in listed.stdout
+
+    assert "is no alert with a drill" in one_line(run("drill", "HighTide").stderr)
+    assert "it would fill the disk" in one_line(run("drill", "LowDiskSpace").stderr)
+
+
+def test_without_a_stack_there_are_no_objectives_to_show(run: Run) -> None:
+    answer = run("slo")
+
+    assert answer.returncode == 1
+    assert "the stack is not running: start it with `otel-tutor up`" in one_line(answer.stderr)
+
+
+def test_objectives_are_shown_with_what_is_left_of_their_budgets(running: Running, command: list[str]) -> None:
+    environment = {**os.environ, "OTEL_TUTOR_DATA": str(running.stack.data), "COLUMNS": "120"}
+
+    def shown() -> str:
+        return subprocess.run([*command, "slo"], capture_output=True, text=True, check=False, env=environment).stdout
+
+    complete: Callable[[str], bool] = lambda text: "Processors" in text and text.count("tutor") >= 3  # noqa: E731
+    text = wait_for(shown, complete, seconds=90)
+    rows = {line[:22].strip(): line[22:].split() for line in text.splitlines()[1:]}
+    assert rows["Uptime"][:2] == ["tutor", "99.9%"]
+    assert rows["Processors"][1] == "99.0%"
+    assert len(rows) == 7
