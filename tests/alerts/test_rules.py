@@ -248,7 +248,7 @@ def test_a_service_that_is_gone_is_down_until_it_is_forgotten(binaries: Binaries
     expected = [
         (20 * 60, firing("APIDown"), []),
         (24 * 60, firing("APIDown"), [down]),
-        (40 * 3600, firing("APIDown"), [down]),
+        (8 * 3600, firing("APIDown"), [down]),
     ]
 
     assert check(binaries, tmp_path, series, expected) == ""
