@@ -9,7 +9,7 @@ demo: .venv/ready
 
 test: .venv/ready lint
 	$(BIN)/otel-tutor build
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile # tests mostly wait; a file's tests share what they start
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

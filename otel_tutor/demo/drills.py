@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -251,15 +252,15 @@ def run_drill(drill: Drill, site: Site, tell: Callable[[str], None] = lambda _: 
     """Warm up, do the damage, wait for the notification, undo it, wait for the resolve."""
     tell("load")
     _warm_up(site)
-    before = len(site.notifications())
     tell(drill.fault)
+    since = datetime.now(UTC).isoformat()
     started = time.monotonic()
     with drill.inject(site):
         detected = _seconds(started, _DETECT_SECONDS, site, drill, "firing")
     tell("the fault is gone")
     ended = time.monotonic()
     resolved = _seconds(ended, _RESOLVE_SECONDS, site, drill, "resolved") if detected is not None else None
-    others = {one["labels"]["alertname"] for one in site.notifications()[before:]} - {drill.alert}
+    others = {one["labels"]["alertname"] for one in site.notifications() if one["startsAt"] > since} - {drill.alert}
     return Outcome(drill=drill, detected=detected, resolved=resolved, others=tuple(sorted(others)))
 
 

@@ -28,15 +28,9 @@ CONFIGURATION = shipped() / "alerts" / "alertmanager.yaml"
     [("severity=critical", "page"), ("severity=warning", "team"), ("alertname=Watchdog severity=none", "watchdog")],
 )
 def test_each_severity_has_its_receiver(binaries: Binaries, labels: str, receiver: str) -> None:
-    command = [
-        "config",
-        "routes",
-        "test",
-        f"--config.file={CONFIGURATION}",
-        f"--verify.receivers={receiver}",
-        *labels.split(),
-    ]
-    answer = subprocess.run([binaries["amtool"], *command], capture_output=True, text=True, check=False)
+    options = [f"--config.file={CONFIGURATION}", f"--verify.receivers={receiver}", *labels.split()]
+    command = [str(binaries["amtool"]), "config", "routes", "test", *options]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
@@ -45,7 +39,7 @@ def test_the_receivers_that_are_shown_are_valid_once_they_are_uncommented(binari
     text = re.sub(r"(?m)^(\s+)# ((?:slack|email)_configs|  |- )", r"\1\2", CONFIGURATION.read_text(encoding="utf-8"))
     assert {"slack_configs", "email_configs"} <= set(re.findall(r"(?m)^\s+(\w+):$", text))
     (tmp_path / "alertmanager.yaml").write_text(text, encoding="utf-8")
-    command = [binaries["amtool"], "check-config", tmp_path / "alertmanager.yaml"]
+    command = [str(binaries["amtool"]), "check-config", str(tmp_path / "alertmanager.yaml")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
