@@ -1,0 +1,129 @@
+"""Health checks, and the processes and host behind the service."""
+
+from typing import Final
+
+from dashboards.limits import alert
+from dashboards.panels import Board, Panel, Query
+
+__all__ = ["BOARD"]
+
+BOARD: Final = Board(
+    uid="otel-tutor-health",
+    title="Tutor: health and runtime",
+    description="Health checks, and the processes and host behind the service.",
+    variables=(("instance", "label_values(process_uptime_seconds, instance)"),),
+    panels=(
+        Panel(
+            title="Health",
+            description="1 healthy, 0.5 degraded, 0 unhealthy, when it was last asked.",
+            kind="stat",
+            unit="short",
+            queries=(Query('min by (job) (health_status{job=~"$service"})', "{{job}}"),),
+            limit=1.0,
+            falls=True,
+        ),
+        Panel(
+            title="Workers alive",
+            description="Workers whose event loop turns.",
+            kind="stat",
+            unit="short",
+            queries=(Query('sum by (job) (job_instance:event_loop:alive{job=~"$service"})', "{{job}}"),),
+            limit=1.0,
+            falls=True,
+        ),
+        Panel(
+            title="Checks",
+            description="Last result of each: 1 healthy, 0.5 degraded, 0 unhealthy.",
+            kind="lines",
+            unit="short",
+            queries=(Query('min by (check) (health_check_status{job=~"$service"})', "{{check}}"),),
+        ),
+        Panel(
+            title="Duration of checks",
+            description="One that takes over a second has failed.",
+            kind="lines",
+            unit="s",
+            queries=(Query('max by (check) (health_check_duration_seconds{job=~"$service"})', "{{check}}"),),
+            limit=1.0,
+        ),
+        Panel(
+            title="Event loop lag, P99",
+            description="How late callbacks run: every request waits for this.",
+            kind="lines",
+            unit="s",
+            queries=(
+                Query(
+                    'histogram_quantile(0.99, sum by (le, instance) (rate(event_loop_lag_seconds_bucket{job=~"$service",instance=~"$instance"}[$__rate_interval])))',
+                    "{{instance}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Processor time",
+            description="Processors that each worker keeps busy.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    'sum by (instance) (rate(process_cpu_time_seconds_total{job=~"$service",instance=~"$instance"}[$__rate_interval]))',
+                    "{{instance}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Memory",
+            description="Physical memory of each worker.",
+            kind="lines",
+            unit="bytes",
+            queries=(
+                Query(
+                    'max by (instance) (process_memory_usage_bytes{job=~"$service",instance=~"$instance"})', "{{instance}}"
+                ),
+            ),
+        ),
+        Panel(
+            title="Threads and files",
+            description="Of each worker.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    'max by (instance) (process_thread_count{job=~"$service",instance=~"$instance"})', "threads {{instance}}"
+                ),
+                Query(
+                    'max by (instance) (process_open_file_descriptor_count{job=~"$service",instance=~"$instance"})',
+                    "files {{instance}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Garbage collector",
+            description="Runs each second.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    'sum by (instance) (rate(cpython_gc_collections_total{job=~"$service",instance=~"$instance"}[$__rate_interval]))',
+                    "{{instance}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Disk",
+            description="How full each disk of the host is.",
+            kind="lines",
+            unit="percentunit",
+            queries=(Query('job_path:system_disk_usage:ratio{job=~"$service"}', "{{path}}"),),
+            limit=alert("LowDiskSpace"),
+        ),
+        Panel(
+            title="Uptime",
+            description="Since each worker began.",
+            kind="lines",
+            unit="s",
+            queries=(
+                Query('max by (instance) (process_uptime_seconds{job=~"$service",instance=~"$instance"})', "{{instance}}"),
+            ),
+        ),
+    ),
+)

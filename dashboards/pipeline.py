@@ -1,0 +1,127 @@
+"""Whether what is measured arrives: the SDK, the Collector, Prometheus and Alertmanager."""
+
+from typing import Final
+
+from dashboards.limits import alert
+from dashboards.panels import Board, Panel, Query
+
+__all__ = ["BOARD"]
+
+BOARD: Final = Board(
+    uid="otel-tutor-pipeline",
+    title="Tutor: telemetry",
+    description="Whether what is measured arrives: the SDK, the Collector, Prometheus and Alertmanager.",
+    panels=(
+        Panel(
+            title="Components",
+            description="1 answers Prometheus, 0 does not.",
+            kind="stat",
+            unit="short",
+            queries=(Query("min by (job) (up)", "{{job}}"),),
+            limit=1.0,
+            falls=True,
+        ),
+        Panel(
+            title="Lost by the app",
+            description="Spans and log records dropped or not delivered, since its workers began.",
+            kind="stat",
+            unit="short",
+            queries=(Query('job:otel_sdk_lost:sum{job=~"$service"}', "{{job}}"),),
+            limit=1.0,
+        ),
+        Panel(
+            title="Accepted by the Collector",
+            description="Items each second.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query("sum(rate(otelcol_receiver_accepted_spans[$__rate_interval]))", "spans"),
+                Query("sum(rate(otelcol_receiver_accepted_log_records[$__rate_interval]))", "log records"),
+                Query("sum(rate(otelcol_receiver_accepted_metric_points[$__rate_interval]))", "metric points"),
+            ),
+        ),
+        Panel(
+            title="Refused by the Collector",
+            description="Items each second; apps retry these.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query("sum(rate(otelcol_receiver_refused_spans[$__rate_interval]))", "spans"),
+                Query("sum(rate(otelcol_receiver_refused_metric_points[$__rate_interval]))", "metric points"),
+            ),
+        ),
+        Panel(
+            title="Handed on",
+            description="Spans and log records each second, by exporter.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query("sum by (exporter) (rate(otelcol_exporter_sent_spans[$__rate_interval]))", "spans {{exporter}}"),
+                Query(
+                    "sum by (exporter) (rate(otelcol_exporter_sent_log_records[$__rate_interval]))",
+                    "log records {{exporter}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Queues",
+            description="How full each queue of the Collector is.",
+            kind="lines",
+            unit="percentunit",
+            queries=(
+                Query(
+                    "sum by (exporter, data_type) (otelcol_exporter_queue_size) / sum by (exporter, data_type) (otelcol_exporter_queue_capacity)",
+                    "{{exporter}} {{data_type}}",
+                ),
+            ),
+            limit=alert("TelemetryQueueFilling"),
+        ),
+        Panel(
+            title="Memory of the Collector",
+            description="Its limit is 512 MiB.",
+            kind="lines",
+            unit="bytes",
+            queries=(Query("max(otelcol_process_memory_rss)", "memory"),),
+        ),
+        Panel(
+            title="Queue in the app",
+            description="Spans and log records waiting to be sent.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query('sum by (job) (otel_sdk_processor_span_queue_size{job=~"$service"})', "spans {{job}}"),
+                Query('sum by (job) (otel_sdk_processor_log_queue_size{job=~"$service"})', "log records {{job}}"),
+            ),
+        ),
+        Panel(
+            title="Series",
+            description="Samples that each scrape brings.",
+            kind="lines",
+            unit="short",
+            queries=(Query("sum by (job) (scrape_samples_scraped)", "{{job}}"),),
+        ),
+        Panel(
+            title="Folded label values",
+            description="Each second, by label: more values than it may have.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    'sum by (attribute) (rate(telemetry_attribute_folded_total{job=~"$service"}[$__rate_interval]))',
+                    "{{attribute}}",
+                ),
+            ),
+            quiet="No label has had too many values.",
+        ),
+        Panel(
+            title="Rules and notifications that fail",
+            description="In five minutes.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query("sum(increase(prometheus_rule_evaluation_failures_total[5m]))", "rules"),
+                Query("sum(increase(alertmanager_notifications_failed_total[5m]))", "notifications"),
+            ),
+        ),
+    ),
+)
