@@ -10,6 +10,7 @@ from otel_tutor.cli.demo import demo
 from otel_tutor.cli.drill import drill
 from otel_tutor.cli.slo import slo
 from otel_tutor.cli.stack import build, down, status, up
+from otel_tutor.cli.top import top
 from otel_tutor.errors import OtelTutorError
 
 __all__ = ["main"]
@@ -24,7 +25,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (build, demo, up, down, status, slo, drill):
+for command in (build, demo, up, down, status, slo, top, drill):
     cli.add_command(command)
 
 

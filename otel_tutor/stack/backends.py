@@ -4,7 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import httpx2
@@ -70,6 +70,28 @@ class Backends:
         """The series of a PromQL expression, now."""
         answer = self._get(f"{self.prometheus}/api/v1/query", query=expression).json()
         return [Sample(series["metric"], float(series["value"][1])) for series in answer["data"]["result"]]
+
+    def history(self, expression: str, *, seconds: float, step: float) -> list[tuple[Mapping[str, str], list[float]]]:
+        """The series of a PromQL expression over the last `seconds`, a value every `step`; gaps are left out."""
+        now = time.time()
+        answer = self._get(
+            f"{self.prometheus}/api/v1/query_range", query=expression, start=str(now - seconds), end=str(now), step=str(step)
+        ).json()
+        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in answer["data"]["result"]]
+
+    def slowest(self, service: str, *, seconds: float = 900, limit: int = 200) -> list[Span]:
+        """The slowest requests among the last traces of a service: their roots, slowest first."""
+        now = time.time()
+        answer = self._get(
+            f"{self.jaeger}/api/traces",
+            service=service,
+            start=str(int((now - seconds) * 1e6)),
+            end=str(int(now * 1e6)),
+            limit=str(limit),
+        ).json()
+        spans = [(one["traceID"], _span(span, one["processes"])) for one in answer["data"] for span in one["spans"]]
+        roots = [replace(span, tags={**span.tags, "trace_id": trace}) for trace, span in spans if span.parent_id is None]
+        return sorted(roots, key=lambda span: -span.duration)
 
     def exemplars(self, expression: str, *, seconds: float = 900) -> list[Exemplar]:
         """The exemplars of the series in a PromQL expression, of the last `seconds`."""

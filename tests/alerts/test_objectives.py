@@ -1,17 +1,27 @@
 """Objectives: one line decides a target; a budget that burns is told of in every window, neither early nor for nothing."""
 
+import importlib
+import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from dashboards import limits, overview
+from dashboards.panels import encode
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.objectives import Burn, Objective, read_objectives, render, write_rules
+from otel_tutor.stack.backends import Backends, wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.files import shipped
+from otel_tutor.stack.stack import Stack
 from tests.alerts.promtool import check, seconds
+from tests.stack.conftest import unused_ports
 
 OBJECTIVES = read_objectives(shipped())
 PAIRS = [
@@ -121,6 +131,44 @@ def test_a_changed_target_changes_every_rule_that_depends_on_it(copy: Path) -> N
     assert 'le="1.0"' in mine["slo:errors:rate5m"]
     text = "".join(path.read_text() for path in (copy / "alerts" / "rules").glob("*.yaml"))
     assert re.search(r'p95_rate2m > on \(\) group_left \(\) slo:threshold:value{slo="api-latency"}', text)
+
+
+def test_a_changed_target_is_the_one_that_is_shown(binaries: Binaries, tmp_path: Path) -> None:
+    """In Prometheus and by `otel-tutor slo`, with nothing edited but the objective."""
+
+    def stricter(configuration: Path) -> None:
+        edit(configuration, "target: 0.95", "target: 0.9")
+        edit(configuration, "threshold: 2 #", "threshold: 1 #")
+        write_rules(configuration)
+
+    stack = Stack(tmp_path / "data")
+    stack.up(binaries, unused_ports(), leashed=True, prepare=stricter)
+    try:
+        with Backends(stack.ports) as backends:
+            recorded = '{slo="api-latency",__name__=~"slo:target:ratio|slo:threshold:value"}'
+            found = wait_for(lambda: backends.query(recorded), lambda samples: len(samples) == 2, seconds=40)
+        assert sorted(sample.value for sample in found) == [0.9, 1.0]
+        command, environment = (
+            [sys.executable, "-m", "otel_tutor", "slo"],
+            {**os.environ, "OTEL_TUTOR_DATA": str(stack.data)},
+        )
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+        assert re.search(r"API latency +- +90.0%", shown)
+    finally:
+        stack.down()
+
+
+def test_a_changed_threshold_moves_the_red_line_of_its_panels(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(copy, "threshold: 2 #", "threshold: 1 #")
+    monkeypatch.setattr(limits, "_REPOSITORY", copy)
+    try:
+        board = importlib.reload(overview).BOARD
+        (latency,) = [one for one in json.loads(encode(board))["panels"] if one["title"] == "API latency"]
+    finally:
+        monkeypatch.undo()
+        importlib.reload(overview)
+
+    assert [step["value"] for step in latency["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 1.0]
 
 
 @pytest.mark.parametrize(

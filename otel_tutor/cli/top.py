@@ -1,0 +1,75 @@
+"""`otel-tutor top`: the overview in this terminal, or in a browser."""
+
+import importlib.util
+import shlex
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from otel_tutor.cli.slo import running_stack
+from otel_tutor.errors import StackError
+from otel_tutor.settings import configuration_folder
+from otel_tutor.stack.backends import Backends
+from otel_tutor.stack.ports import LOOPBACK, check_free
+
+if TYPE_CHECKING:
+    from otel_tutor.top.overview import Frame
+
+__all__ = ["top"]
+
+_NEEDED: Final = ("textual", "textual_plotext", "textual_serve")
+_WEB_PORT: Final = 3000  # where a Grafana would be
+
+
+@click.command(epilog="Example: otel-tutor top; for a log: otel-tutor top --once")
+@click.option("--once", is_flag=True, help="Print one frame and end.")
+@click.option("--web", is_flag=True, help="Serve it on this machine, for a browser, until Ctrl-C.")
+@click.option("--web-port", default=_WEB_PORT, show_default=True, type=click.IntRange(1, 65535), help="The port for --web.")
+def top(once: bool, web: bool, web_port: int) -> None:
+    """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise StackError(f"top needs {', '.join(missing)}: pip install 'otel-tutor[top]'")
+    stack, configuration = running_stack(), configuration_folder()
+    if once:
+        from otel_tutor.top.overview import read_frame, read_panels
+
+        with Backends(stack.ports) as backends:
+            _print(Console(), read_frame(backends, read_panels(configuration)))
+    elif web:
+        _serve(web_port)
+    else:
+        from otel_tutor.top.screen import Top
+
+        if not sys.stdout.isatty():
+            raise StackError("top needs a terminal: `otel-tutor top --once` prints one frame")
+        Top(configuration, stack.ports).run()
+
+
+def _serve(port: int) -> None:
+    from textual_serve.server import Server
+
+    check_free({"web": port})
+    click.echo(f"Serving on http://localhost:{port}; stop with Ctrl-C.")
+    command = shlex.join([sys.executable, "-m", "otel_tutor", "top"])
+    Server(command, host=LOOPBACK, port=port, title="otel_tutor", public_url=f"http://localhost:{port}").serve()
+
+
+def _print(console: Console, frame: "Frame") -> None:
+    from otel_tutor.top.overview import shown
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for reading in frame.readings:
+        style = "red" if reading.is_bad else None
+        for number, (name, values) in enumerate(reading.series.items() or {"": ()}.items()):
+            value = shown(values[-1] if values else None, reading.panel.unit)
+            table.add_row(reading.panel.title if number == 0 else "", name, value, style=style)
+    console.print(table)
+    console.print("\nalerts: " + (", ".join(frame.alerts) or "none"))
+    console.print(
+        "budgets left: " + (", ".join(f"{slo} {left:.1%}" for slo, left in frame.budgets.items()) or "no data yet")
+    )
+    for span in frame.slowest[:3]:
+        console.print(f"slow: {shown(span.duration, 's')} {span.name} {span.tags['trace_id']}")

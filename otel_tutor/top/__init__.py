@@ -1,0 +1,1 @@
+"""The overview in a terminal, from the same dashboard that Grafana shows."""

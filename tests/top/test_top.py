@@ -1,0 +1,155 @@
+"""The overview in a terminal: the dashboard's panels, Prometheus' numbers, small or large, and with Prometheus away."""
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import httpx2
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from dashboards import overview
+from otel_tutor.demo.load import run_load
+from otel_tutor.settings import configuration_folder
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.top.screen import Top
+from tests.cli.conftest import Run
+from tests.cli.test_stack import one_line
+from tests.stack.conftest import Running, unused_ports
+
+TITLES = [panel.title for panel in overview.BOARD.panels]
+Drive = Callable[[Top, Pilot[None]], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def asked(running: Running) -> Running:
+    """A tutor that was asked, all of it counted, and every panel with data."""
+    asyncio.run(run_load(running.app, requests=60))
+    httpx2.get(f"{running.app}/health")
+    for _ in range(8):
+        asyncio.run(run_load(running.app, requests=8))
+        time.sleep(1)  # the load is spread over scrapes: a rate needs two points
+    ready = (
+        "job:http_request_duration_seconds:p95_rate2m > 0 and on (job) job:model_inference_duration_seconds:p95_rate2m > 0"
+    )
+    assert wait_for(lambda: running.backends.query(ready), bool, seconds=60)
+    return running
+
+
+def drive(running: Running, what: Drive, size: tuple[int, int] = (120, 40)) -> None:
+    async def run() -> None:
+        app = Top(configuration_folder(), running.stack.ports)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: "Prometheus at" in text(app, "said"))
+            await what(app, pilot)
+
+    asyncio.run(run())
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, text(pilot.app, "said")
+        await pilot.pause(0.2)
+
+
+def text(app: object, name: str) -> str:
+    assert isinstance(app, Top)
+    return str(app.query_one(f"#{name}", Static).render())
+
+
+def test_the_panels_show_what_prometheus_says(asked: Running) -> None:
+    async def look(app: Top, pilot: Pilot[None]) -> None:
+        number = {title: f"panel-{index}" for index, title in enumerate(TITLES)}
+        (memory,) = asked.backends.query("max(job:system_memory_usage_bytes:max)")
+        assert float(text(app, number["Memory"]).split(" GB")[0]) == pytest.approx(memory.value / 1e9, rel=0.1)
+        assert text(app, number["Request rate"]).split()[1] == "req/s"
+        counted = {
+            one.labels["subject"]: one.value
+            for one in asked.backends.query("sum by (subject) (increase(student_questions_total[1h]))")
+        }
+        rows = {
+            row.split()[0]: float(row.split()[-1]) for row in text(app, number["Student questions by subject"]).splitlines()
+        }
+        assert rows.keys() == {subject[:12] for subject in counted}
+        assert all(abs(rows[subject[:12]] - count) < max(1, count / 10) for subject, count in counted.items())
+
+    drive(asked, look)
+
+
+def test_it_fits_a_terminal_of_80_by_24(asked: Running) -> None:
+    async def look(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.5)
+        widgets = [app.query_one(f"#panel-{number}") for number in range(len(TITLES))]
+        assert [widget.border_title for widget in widgets] == TITLES
+        assert all(
+            widget.region.right <= 80 and widget.region.bottom <= 24 and widget.region.height >= 3 for widget in widgets
+        )
+
+    drive(asked, look)
+
+
+def test_keys_lead_to_alerts_budgets_traces_and_deeper(asked: Running) -> None:
+    async def look(app: Top, pilot: Pilot[None]) -> None:
+        await pilot.press("t")
+        assert "POST /ask" in text(app, "list")
+        await pilot.press("b")
+        assert "left" in text(app, "list") or "no data" in text(app, "list")
+        await pilot.press("a", "right", "o")
+        assert "/api/v1/query?query=" in text(app, "said")
+
+    drive(asked, look)
+
+
+def test_it_says_when_prometheus_is_away_and_recovers(asked: Running) -> None:
+    async def look(app: Top, pilot: Pilot[None]) -> None:
+        supervisor = asked.stack.supervisor
+        await asyncio.to_thread(supervisor.stop_program, "prometheus")
+        await until(pilot, lambda: "does not answer" in text(app, "said"))
+        await asyncio.to_thread(supervisor.start_program, "prometheus")
+        await until(pilot, lambda: "Prometheus at" in text(app, "said"))
+
+    drive(asked, look)
+
+
+def test_one_frame_is_printed_for_a_log(asked: Running, command: list[str]) -> None:
+    environment = {**os.environ, "OTEL_TUTOR_DATA": str(asked.stack.data), "COLUMNS": "100"}
+    answer = subprocess.run([*command, "top", "--once"], capture_output=True, text=True, check=False, env=environment)
+
+    assert answer.returncode == 0, answer.stderr
+    assert [title for title in TITLES if title not in answer.stdout] == []
+    assert "budgets left:" in answer.stdout
+
+
+@pytest.fixture
+def page(asked: Running, command: list[str]) -> Iterator[str]:
+    """Where the overview is served for a browser."""
+    port = unused_ports()["app"]
+    environment = {**os.environ, "OTEL_TUTOR_DATA": str(asked.stack.data)}
+    process = subprocess.Popen([*command, "top", "--web", f"--web-port={port}"], env=environment, stdout=subprocess.DEVNULL)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(timeout=10)
+
+
+def test_a_browser_is_served_the_same(page: str) -> None:
+    def status() -> int:
+        try:
+            return httpx2.get(page).status_code
+        except httpx2.HTTPError:
+            return 0
+
+    assert wait_for(status, lambda code: code == 200, seconds=20) == 200
+    assert "textual" in httpx2.get(page).text
+
+
+def test_mistakes_are_one_line(run: Run, asked: Running) -> None:
+    assert "the stack is not running" in one_line(run("top").stderr)
+    there = {"OTEL_TUTOR_DATA": str(asked.stack.data)}
+    assert "top needs a terminal: `otel-tutor top --once`" in one_line(run("top", **there).stderr)
+    taken = str(asked.stack.ports["prometheus"])
+    assert f"port {taken} (web) is taken by prometheus" in one_line(run("top", "--web", "--web-port", taken, **there).stderr)
