@@ -48,7 +48,13 @@ def read_naming(path: Path) -> Sequence[Series]:
     """
     text = path.read_text(encoding="utf-8")
     series = [_of_row(row) for row in CATALOGUE]
-    for group in yaml.safe_load(text)["processors"]["transform/naming"]["metric_statements"]:
+    try:
+        groups = yaml.safe_load(text)["processors"]["transform/naming"]["metric_statements"]
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            f"{path} has no processors: transform/naming: metric_statements: merge nothing else into that file"
+        ) from None
+    for group in groups:
         if any("unconverted" in condition for condition in group.get("conditions", ())):
             continue  # a repair's own account; nothing of the catalogue is meant
         for statement in group["statements"]:

@@ -38,6 +38,7 @@ def test_the_process_is_measured_without_what_others_measure(captured: Capture) 
     assert {name for name in metrics if name.startswith("system.")} == {
         "system.cpu.usage",
         "system.memory.usage",
+        "system.disk.limit",
         "system.disk.usage",
     }
 

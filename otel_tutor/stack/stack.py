@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -72,14 +73,16 @@ class Stack:
         Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
         the process that started it.
         """
+        check_yaml(shipped())
+        environment = stack_environment(self.data, ports)
+        with self._usable():
+            check_by_components(binaries, shipped(), environment, overlays)
         configuration = self._lay_out(ports)
         prepare(configuration)
         programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
-        environment = stack_environment(self.data, ports)
-        check_by_components(binaries, shipped(), environment, overlays)
         recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
         self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
         try:
@@ -121,15 +124,19 @@ class Stack:
         return recorded
 
     def _lay_out(self, ports: Ports) -> Path:
-        check_yaml(shipped())
         configuration = self.data / "config"
+        with self._usable():
+            lay_out(shipped(), configuration, ports)
+        return configuration
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
         try:
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # traces and logs are nobody else's
-            lay_out(shipped(), configuration, ports)
+            yield
         except OSError as error:
             remedy = "set OTEL_TUTOR_DATA to another folder"
             raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
-        return configuration
 
     def _settle(self) -> None:
         """Wait until supervisord, too, holds every program for running: it watches each for its first second."""

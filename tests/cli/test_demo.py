@@ -3,13 +3,13 @@
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.supervision import _socket_folder
 from tests.cli.conftest import Run, left_running
 
 
@@ -38,7 +38,6 @@ def test_what_did_not_arrive_fails_the_demo(run: Run, binaries: Binaries, tmp_pa
 def test_an_interrupted_demo_leaves_no_process_behind(
     command: list[str], binaries: Binaries, environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    before = set(Path(tempfile.gettempdir()).iterdir())
     with (tmp_path / "out").open("w") as output:
         demo = subprocess.Popen([*command, "demo"], stdout=output, stderr=output, env=environment)
     wait_for(lambda: len(left_running(environment)), lambda count: count > 8, seconds=60)
@@ -47,4 +46,5 @@ def test_an_interrupted_demo_leaves_no_process_behind(
     assert demo.wait(timeout=60) == {signal.SIGKILL: -9}.get(number, 130)
     assert wait_for(lambda: left_running(environment), lambda left: not left, seconds=30) == []
     assert "Traceback" not in (tmp_path / "out").read_text()
-    assert {path for path in Path(tempfile.gettempdir()).iterdir() if "otel" in path.name} <= before
+    folder = _socket_folder(Path(environment["OTEL_TUTOR_DATA"]) / "demo")
+    assert not folder.exists() or list(folder.iterdir()) == []
