@@ -6,8 +6,10 @@ from typing import Final
 import click
 
 from otel_tutor import __version__
+from otel_tutor.cli.config import config
 from otel_tutor.cli.demo import demo
 from otel_tutor.cli.drill import drill
+from otel_tutor.cli.signals import logs, metrics, trace
 from otel_tutor.cli.slo import slo
 from otel_tutor.cli.stack import build, down, status, up
 from otel_tutor.cli.top import top
@@ -25,7 +27,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (build, demo, up, down, status, slo, top, drill):
+for command in (build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config):
     cli.add_command(command)
 
 

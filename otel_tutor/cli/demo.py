@@ -11,13 +11,13 @@ from typing import Final
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.tree import Tree
 
+from otel_tutor.cli.signals import show_spans
 from otel_tutor.cli.stack import binaries, port_option
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
-from otel_tutor.stack.backends import Backends, Span, tree
+from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.ports import LOOPBACK, Ports, choose
 from otel_tutor.stack.stack import Stack
 
@@ -87,7 +87,7 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
             f"in the bucket le={report.exemplar.labels['le']}: trace {report.exemplar.trace_id}"
         )
     console.print("\n[bold]Jaeger[/]      that trace")
-    _show_trace(console, list(report.trace))
+    show_spans(console, report.trace)
     console.print("\n[bold]VictoriaLogs[/] its log lines")
     for line in report.logs:
         console.print(
@@ -95,19 +95,6 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
         )
     _show_addresses(console, ports, report.exemplar.trace_id if report.exemplar else "")
     return report.missing(load)
-
-
-def _show_trace(console: Console, spans: list[Span]) -> None:
-    branches: list[Tree] = []
-    roots: list[Tree] = []
-    for depth, span in tree(spans):
-        label = f"{span.name}  [dim]{1000 * span.duration:.1f} ms[/]"
-        branch = branches[depth - 1].add(label) if depth else Tree(label)
-        branches[depth:] = [branch]
-        if not depth:
-            roots.append(branch)
-    for root in roots:
-        console.print(root)
 
 
 def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:

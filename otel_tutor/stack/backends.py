@@ -79,8 +79,8 @@ class Backends:
         ).json()
         return [(one["metric"], [float(value) for _, value in one["values"]]) for one in answer["data"]["result"]]
 
-    def slowest(self, service: str, *, seconds: float = 900, limit: int = 200) -> list[Span]:
-        """The slowest requests among the last traces of a service: their roots, slowest first."""
+    def slowest(self, service: str, *, seconds: float = 900, limit: int = 200, errors: bool = False) -> list[Span]:
+        """The roots of the last traces of a service, or of those with an error; slowest first, `trace_id` among the tags."""
         now = time.time()
         answer = self._get(
             f"{self.jaeger}/api/traces",
@@ -88,6 +88,7 @@ class Backends:
             start=str(int((now - seconds) * 1e6)),
             end=str(int(now * 1e6)),
             limit=str(limit),
+            **({"tags": '{"error":"true"}'} if errors else {}),
         ).json()
         spans = [(one["traceID"], _span(span, one["processes"])) for one in answer["data"] for span in one["spans"]]
         roots = [replace(span, tags={**span.tags, "trace_id": trace}) for trace, span in spans if span.parent_id is None]

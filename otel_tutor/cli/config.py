@@ -1,0 +1,55 @@
+"""`otel-tutor config`: the configuration files, checked by their own components, and the Collector's as it is merged."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from otel_tutor.cli.stack import binaries
+from otel_tutor.errors import StackError
+from otel_tutor.objectives import read_objectives
+from otel_tutor.settings import data_folder
+from otel_tutor.stack.configuration import check_by_components, check_yaml, collector_files
+from otel_tutor.stack.files import shipped
+from otel_tutor.stack.ports import choose
+from otel_tutor.stack.programs import stack_environment
+
+__all__ = ["config"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _overlay_option(command: F) -> F:
+    return click.option("--overlay", "overlays", multiple=True, metavar="NAME|PATH", help="As for `up`.")(command)
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration, or show the Collector's as a whole."""
+
+
+@config.command(epilog="Example: otel-tutor config check --overlay tail-sampling")
+@_overlay_option
+def check(overlays: tuple[str, ...]) -> None:
+    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, rules and objectives included."""
+    check_yaml(shipped())
+    read_objectives(shipped())
+    check_by_components(binaries(Console(stderr=True)), shipped(), stack_environment(data_folder(), choose()), overlays)
+    click.echo(f"Everything in {shipped()} is valid.")
+
+
+@config.command("print", epilog="Example: otel-tutor config print --overlay network")
+@_overlay_option
+def print_(overlays: tuple[str, ...]) -> None:
+    """Print the Collector's configuration as it is after merging, with secrets hidden."""
+    check_yaml(shipped())
+    files = [f"--config={path}" for path in collector_files(shipped(), overlays)]
+    command = [str(binaries(Console(stderr=True))["otelcol"]), "print-config", "--mode=redacted", *files]
+    environment = stack_environment(data_folder(), choose())
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        said = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
+        raise StackError(f"the Collector does not take it: {said[-1] if said else 'it said nothing'} (in {shipped()})")
+    click.echo(answer.stdout, nl=False)

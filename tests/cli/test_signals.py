@@ -1,0 +1,121 @@
+"""`otel-tutor metrics`, `trace`, `logs` and `config` as a user runs them."""
+
+import asyncio
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.demo.faults import FAILING_GENERATION, Faults
+from otel_tutor.demo.load import run_load
+from otel_tutor.demo.settings import Settings
+from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
+from tests.cli.conftest import Run
+from tests.cli.test_stack import one_line
+from tests.stack.conftest import Running
+
+Ask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def asked(running: Running) -> Running:
+    """A tutor with traces, and some of them of failures."""
+    asyncio.run(run_load(running.app, requests=40))
+    switch = Faults(Settings(data=running.stack.data / "tutor").faults)
+    switch.switch(FAILING_GENERATION, True)
+    asyncio.run(run_load(running.app, requests=16))
+    switch.switch(FAILING_GENERATION, False)
+    assert wait_for(lambda: running.backends.slowest("tutor", errors=True), bool, seconds=30)
+    assert wait_for(lambda: running.backends.query("rag_queries_total"), bool, seconds=30)
+    return running
+
+
+@pytest.fixture
+def ask(asked: Running, command: list[str]) -> Ask:
+    environment = {**os.environ, "OTEL_TUTOR_DATA": str(asked.stack.data), "COLUMNS": "160"}
+
+    def execute(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, env=environment)
+
+    return execute
+
+
+def test_families_are_listed_with_what_they_have(ask: Ask, asked: Running) -> None:
+    answer = ask("metrics", "rag_*")
+    (row,) = [line.split() for line in answer.stdout.splitlines() if line.startswith("rag_queries_total")]
+    (total,) = asked.backends.query("sum(rag_queries_total)")
+
+    assert answer.returncode == 0
+    assert (row[1], float(row[2])) == ("counter", total.value)
+    assert "http_requests_total" not in answer.stdout
+
+
+def test_without_a_stack_families_are_listed_all_the_same(run: Run) -> None:
+    answer = run("metrics", "student_*")
+
+    assert answer.returncode == 0
+    assert "student_questions_total" in answer.stdout
+    assert "no family matches 'teacher_*'" in one_line(run("metrics", "teacher_*").stderr)
+
+
+def test_the_slowest_trace_is_a_tree_with_its_log_lines(ask: Ask) -> None:
+    answer = ask("trace", "--slowest")
+
+    assert answer.returncode == 0, answer.stderr
+    assert re.match(r"trace [0-9a-f]{32}, \d+ spans", answer.stdout)
+    assert " ms" in answer.stdout
+
+
+def test_a_trace_with_an_error_says_where(ask: Ask) -> None:
+    answer = ask("trace", "--errors")
+
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"rag\.query .* error", answer.stdout)
+    assert "question ended in error" in answer.stdout
+    trace_id = answer.stdout.split()[1].rstrip(",")
+    assert "question ended in error" in ask("logs", "--trace", trace_id).stdout
+    assert ask("trace", trace_id).stdout == answer.stdout
+
+
+def test_the_end_of_a_components_log_is_shown(ask: Ask) -> None:
+    answer = ask("logs", "collector")
+
+    assert answer.returncode == 0
+    assert "Everything is ready" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trace"], "name one trace: its id, --slowest or --errors"),
+        (["trace", "xyz"], "'xyz' is not a trace id"),
+        (["trace", "0" * 32], "Jaeger does not know trace"),
+        (["trace", "--slowest", "--service", "nobody"], "Jaeger has no such trace of nobody"),
+        (["logs", "grafana"], "there is no component 'grafana': choose of victorialogs, jaeger"),
+    ],
+)
+def test_a_mistake_is_one_line(ask: Ask, arguments: list[str], said: str) -> None:
+    answer = ask(*arguments)
+
+    assert answer.returncode == 1
+    assert said in one_line(answer.stderr)
+
+
+def test_configuration_is_checked_and_printed_without_its_secrets(
+    run: Run, binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "key"
+    key.write_text("Bearer do-not-tell", encoding="utf-8")
+    checked = run("config", "check", "--overlay", "vendor", OTEL_TUTOR_VENDOR_KEY=str(key))
+    printed = run("config", "print", "--overlay", "vendor", OTEL_TUTOR_VENDOR_KEY=str(key))
+
+    assert (checked.returncode, printed.returncode) == (0, 0), checked.stderr + printed.stderr
+    assert "is valid" in checked.stdout
+    assert "otlp_http/vendor" in printed.stdout
+    assert "[REDACTED]" in printed.stdout
+    assert "do-not-tell" not in printed.stdout + printed.stderr
+    assert "overlay 'thanos' does not exist" in one_line(run("config", "print", "--overlay", "thanos").stderr)
