@@ -50,6 +50,8 @@ OTHERS: Final = (
     Other("otel_sdk_exporter_span_exported_total", "counter", "{span}", _EXPORTER, "Spans sent, or given up.", _SDK),
     Other("otel_sdk_exporter_log_inflight", "gauge", "{record}", _EXPORTER, "Log records being sent.", _SDK),
     Other("otel_sdk_exporter_log_exported_total", "counter", "{record}", _EXPORTER, "Log records sent, or given up.", _SDK),
+    Other("otel_sdk_exporter_metric_data_point_inflight", "gauge", "{data_point}", _EXPORTER, "Points being sent.", _SDK),
+    Other("otel_sdk_exporter_metric_data_point_exported_total", "counter", "{data_point}", _EXPORTER, "Points sent.", _SDK),
     Other("otel_sdk_exporter_operation_duration_seconds", "histogram", "s", _EXPORTER, "Time of sending a batch.", _SDK),
     Other("otel_sdk_processor_span_processed_total", "counter", "{span}", _COMPONENT, "Spans queued, or dropped.", _SDK),
     Other("otel_sdk_processor_span_queue_size", "gauge", "{span}", _COMPONENT, "Spans waiting to be sent.", _SDK),

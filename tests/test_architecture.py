@@ -55,7 +55,7 @@ def test_what_an_app_calls_knows_neither_pipeline_nor_stack() -> None:
 
 
 def test_the_sdk_part_does_not_know_the_stack() -> None:
-    assert {name.partition("/")[0] for name in importers("otel_tutor.stack")} == {"stack", "cli", "demo", "top"}
+    assert {name.partition("/")[0] for name in importers("otel_tutor.stack")} == {"stack", "cli", "demo", "doctor", "top"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -8,6 +8,7 @@ import click
 from otel_tutor import __version__
 from otel_tutor.cli.config import config
 from otel_tutor.cli.demo import demo
+from otel_tutor.cli.doctor import doctor
 from otel_tutor.cli.drill import drill
 from otel_tutor.cli.signals import logs, metrics, trace
 from otel_tutor.cli.slo import slo
@@ -27,7 +28,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config):
+for command in (build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config, doctor):
     cli.add_command(command)
 
 

@@ -110,8 +110,8 @@ def test_what_goes_wrong_counts_and_nothing_else(binaries: Binaries, tmp_path: P
         series = {of_tutor(first): "0+60x60 3600x90", **{f'up{{job="{job}"}}': "1x240" for job in ("app", "collector")}}
     else:
         series = {of_tutor(first): "0+40x120", of_tutor(second): "0+30x120"}
-    near = f'abs(slo:error_ratio:rate1h{{slo="{slo}"}} - 0.25) < bool 0.03'
-    moment = 2700 if slo == "uptime" else 3000  # it counts a minute late, and its rate is an average of five
+    near = f'abs(slo:error_ratio:rate1h{{slo="{slo}"}} - 0.25) < bool 0.05'
+    moment = 2640 if slo == "uptime" else 3000  # it counts a minute late, and its rate is an average of five
 
     expected: list[tuple[int, str, list[str]]] = [(moment, near, [f'{{slo="{slo}",job="tutor"}}'])]
     assert check(binaries, tmp_path, series, expected) == ""

@@ -1,0 +1,153 @@
+"""`otel-tutor doctor`: each cause is planted for real, and named."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.doctor.causes import CAUSES, render
+from otel_tutor.stack.backends import wait_for
+from tests.cli.test_stack import one_line
+from tests.stack.conftest import Running, unused_ports
+
+Consult = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def consult(running: Running, command: list[str]) -> Consult:
+    """The doctor, asked beside an app that sends to the running stack."""
+    sent_to = {"OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp, "OTEL_TUTOR_DATA": str(running.stack.data)}
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+    def ask(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        environment = {**bare, **sent_to, **environ}
+        return subprocess.run(
+            [*command, "doctor", *arguments], capture_output=True, text=True, check=False, timeout=120, env=environment
+        )
+
+    return ask
+
+
+def test_a_healthy_stack_is_healthy_within_fifteen_seconds(running: Running, consult: Consult) -> None:
+    assert wait_for(lambda: running.backends.query('ALERTS{alertname="Watchdog"}'), bool, seconds=30)
+    started = time.monotonic()
+    answer = consult()
+    took = time.monotonic() - started
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    hops = [line.split("  ")[2 if line.startswith("ok") else 0].strip() for line in answer.stdout.splitlines()]
+    assert hops == [
+        "settings",
+        "OTLP endpoint",
+        "SDK to Collector",
+        "Prometheus",
+        "Jaeger",
+        "VictoriaLogs",
+        "rules",
+        "Alertmanager",
+    ]
+    assert "FAIL" not in answer.stdout and "note" not in answer.stdout  # noqa: PT018
+    assert took < 15
+
+
+SETTINGS = [
+    ({"OTEL_SDK_DISABLED": "true"}, "disabled"),
+    ({"OTEL_METRICS_EXPORTER": "none"}, "no-metrics-exporter"),
+    ({"OTEL_TRACES_EXPORTER": "none"}, "no-traces-exporter"),
+    ({"OTEL_LOGS_EXPORTER": "none"}, "no-logs-exporter"),
+    ({"OTEL_TRACES_SAMPLER": "always_off"}, "sampler"),
+    ({"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"}, "sampler"),
+    ({"https_proxy": "http://proxy.example:3128"}, "proxy"),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}, "refused"),
+    ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, "refused"),
+    ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "refused"),
+    ({"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "refused"),
+]
+
+
+@pytest.mark.parametrize(("environ", "cause"), SETTINGS, ids=str)
+def test_a_setting_that_stops_everything_is_named(consult: Consult, environ: dict[str, str], cause: str) -> None:
+    answer = consult(**environ)
+
+    assert answer.returncode == 1
+    line = one_line(answer.stderr)
+    assert "settings: " + CAUSES[cause].cause in line
+    assert line.endswith(CAUSES[cause].remedy)
+
+
+@pytest.mark.parametrize(
+    ("environ", "cause"),
+    [
+        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "10000"}, "timeout"),
+        ({"OTEL_METRIC_EXPORT_INTERVAL": "60000"}, "interval"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=one"}, "instance"),
+    ],
+    ids=str,
+)
+def test_a_setting_that_only_hurts_is_a_note(consult: Consult, environ: dict[str, str], cause: str) -> None:
+    answer = consult(**environ)
+
+    assert CAUSES[cause].cause in answer.stdout
+    assert "note" in answer.stdout
+
+
+def test_an_endpoint_where_nobody_listens_is_named_with_the_right_one(running: Running, consult: Consult) -> None:
+    port = unused_ports()["app"]
+    answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
+
+    assert f"127.0.0.1:{port}; this stack's Collector is at {running.stack.ports['otlp']}" in one_line(answer.stderr)
+
+
+def test_an_endpoint_that_is_something_else_is_named(running: Running, consult: Consult) -> None:
+    answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{running.stack.ports['prometheus']}")
+
+    assert f"SDK to Collector: {CAUSES['not-collector'].cause}" in one_line(answer.stderr)
+
+
+def test_tls_where_there_is_none_is_named(running: Running, consult: Consult) -> None:
+    answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=running.otlp.replace("http:", "https:"))
+
+    assert f"SDK to Collector: {CAUSES['tls'].cause}" in one_line(answer.stderr)
+
+
+@contextmanager
+def without(running: Running, program: str) -> Iterator[None]:
+    running.stack.supervisor.stop_program(program)
+    try:
+        yield
+    finally:
+        running.stack.supervisor.start_program(program)
+        wait_for(lambda: {one.name: one.ready for one in running.stack.status()}[program], bool, seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("program", "hop", "cause"),
+    [
+        ("collector", "OTLP endpoint", "no-listener"),
+        ("prometheus", "Prometheus", "prometheus-down"),
+        ("jaeger", "Jaeger", "jaeger-down"),
+        ("victorialogs", "VictoriaLogs", "logs-down"),
+        ("alertmanager", "Alertmanager", "alertmanager-down"),
+    ],
+)
+def test_a_component_that_is_down_is_named(running: Running, consult: Consult, program: str, hop: str, cause: str) -> None:
+    with without(running, program):
+        answer = consult()
+
+    assert answer.returncode == 1
+    assert f"{hop}: {CAUSES[cause].cause}" in one_line(answer.stderr)
+
+
+def test_machines_are_told_in_json(consult: Consult) -> None:
+    *_, last = [json.loads(line) for line in consult("--json", OTEL_SDK_DISABLED="true").stdout.splitlines()]
+
+    assert (last["hop"], last["cause"], last["ok"]) == ("settings", "disabled", False)
+
+
+def test_readme_has_every_cause(repository: Path) -> None:
+    assert render() in (repository / "README.md").read_text(encoding="utf-8")
