@@ -10,6 +10,7 @@ from otel_tutor.cli.config import config
 from otel_tutor.cli.demo import demo
 from otel_tutor.cli.doctor import doctor
 from otel_tutor.cli.drill import drill
+from otel_tutor.cli.init import init
 from otel_tutor.cli.signals import logs, metrics, trace
 from otel_tutor.cli.slo import slo
 from otel_tutor.cli.stack import build, down, status, up
@@ -28,7 +29,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config, doctor):
+for command in (init, build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config, doctor):
     cli.add_command(command)
 
 

@@ -12,9 +12,9 @@ from otel_tutor.errors import StackError
 from otel_tutor.objectives import read_objectives
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.configuration import check_by_components, check_yaml, collector_files
-from otel_tutor.stack.files import shipped
 from otel_tutor.stack.ports import choose
 from otel_tutor.stack.programs import stack_environment
+from otel_tutor.stack.project import configured
 
 __all__ = ["config"]
 
@@ -34,22 +34,22 @@ def config() -> None:
 @_overlay_option
 def check(overlays: tuple[str, ...]) -> None:
     """Have Collector, Jaeger, Prometheus and Alertmanager check their files, rules and objectives included."""
-    check_yaml(shipped())
-    read_objectives(shipped())
-    check_by_components(binaries(Console(stderr=True)), shipped(), stack_environment(data_folder(), choose()), overlays)
-    click.echo(f"Everything in {shipped()} is valid.")
+    check_yaml(configured())
+    read_objectives(configured())
+    check_by_components(binaries(Console(stderr=True)), configured(), stack_environment(data_folder(), choose()), overlays)
+    click.echo(f"Everything in {configured()} is valid.")
 
 
 @config.command("print", epilog="Example: otel-tutor config print --overlay network")
 @_overlay_option
 def print_(overlays: tuple[str, ...]) -> None:
     """Print the Collector's configuration as it is after merging, with secrets hidden."""
-    check_yaml(shipped())
-    files = [f"--config={path}" for path in collector_files(shipped(), overlays)]
+    check_yaml(configured())
+    files = [f"--config={path}" for path in collector_files(configured(), overlays)]
     command = [str(binaries(Console(stderr=True))["otelcol"]), "print-config", "--mode=redacted", *files]
     environment = stack_environment(data_folder(), choose())
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
-        raise StackError(f"the Collector does not take it: {said[-1] if said else 'it said nothing'} (in {shipped()})")
+        raise StackError(f"the Collector does not take it: {said[-1] if said else 'it said nothing'} (in {configured()})")
     click.echo(answer.stdout, nl=False)

@@ -16,8 +16,8 @@ from otel_tutor.cli.slo import running_stack
 from otel_tutor.errors import StackError
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.reference import OTHERS, Other
-from otel_tutor.settings import configuration_folder
 from otel_tutor.stack.backends import Backends, Span, tree
+from otel_tutor.stack.project import configured
 
 __all__ = ["logs", "metrics", "show_spans", "trace"]
 
@@ -32,7 +32,7 @@ def metrics(pattern: str) -> None:
 
     That is the sum of a counter, the highest value of a gauge, the number of measurements of a histogram.
     """
-    naming = read_naming(configuration_folder() / "collector" / "naming.yaml")
+    naming = read_naming(configured() / "collector" / "naming.yaml")
     every: list[Series | Other] = [*naming, *OTHERS]
     families = [one for one in every if fnmatch.fnmatch(one.name, pattern)]
     if not families:

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from otel_tutor.cli.slo import running_stack
 from otel_tutor.errors import StackError
-from otel_tutor.settings import configuration_folder
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.ports import LOOPBACK, check_free
+from otel_tutor.stack.project import configured
 
 if TYPE_CHECKING:
     from otel_tutor.top.overview import Frame
@@ -32,7 +32,7 @@ def top(once: bool, web: bool, web_port: int) -> None:
     """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
         raise StackError(f"top needs {', '.join(missing)}: pip install 'otel-tutor[top]'")
-    stack, configuration = running_stack(), configuration_folder()
+    stack, configuration = running_stack(), configured()
     if once:
         from otel_tutor.top.overview import read_frame, read_panels
 

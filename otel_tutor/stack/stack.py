@@ -15,9 +15,9 @@ from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.configuration import check_by_components, check_yaml, lay_out
-from otel_tutor.stack.files import shipped
 from otel_tutor.stack.ports import Ports, check_free
 from otel_tutor.stack.programs import Program, stack_environment, stack_programs
+from otel_tutor.stack.project import configured
 from otel_tutor.stack.supervision import Supervisor
 
 __all__ = ["Stack", "Status"]
@@ -73,10 +73,10 @@ class Stack:
         Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
         the process that started it.
         """
-        check_yaml(shipped())
+        check_yaml(configured())
         environment = stack_environment(self.data, ports)
         with self._usable():
-            check_by_components(binaries, shipped(), environment, overlays)
+            check_by_components(binaries, configured(), environment, overlays)
         configuration = self._lay_out(ports)
         prepare(configuration)
         programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
@@ -126,7 +126,7 @@ class Stack:
     def _lay_out(self, ports: Ports) -> Path:
         configuration = self.data / "config"
         with self._usable():
-            lay_out(shipped(), configuration, ports)
+            lay_out(configured(), configuration, ports)
         return configuration
 
     @contextmanager
