@@ -70,7 +70,8 @@ def _drill_all(console: Console, names: Sequence[str], ports: Ports) -> None:
 
 
 def _run(console: Console, stack: Stack, found: Binaries, ports: Ports, name: str) -> "Outcome":
-    from otel_tutor.demo.drills import DRILLS, Site, run_drill, shorten, students
+    from otel_tutor.demo.drills import DRILLS, run_drill
+    from otel_tutor.demo.site import Site, shorten, students
 
     shutil.rmtree(stack.data, ignore_errors=True)  # what an earlier fault did is in no rate, and in no budget
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.demo.drills import DRILLS, NOT_DRILLED, Site, shorten, students
+from otel_tutor.demo.drills import DRILLS, NOT_DRILLED
+from otel_tutor.demo.site import Site, shorten, students
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.stack.backends import Backends, wait_for
 from otel_tutor.stack.build import Binaries

@@ -16,10 +16,10 @@ from websockets.sync.client import connect
 
 from dashboards.__main__ import BOARDS
 from dashboards.panels import Board, Panel, Query, encode
-from otel_tutor.demo.drills import students
 from otel_tutor.demo.faults import FAILING_GENERATION, Faults
 from otel_tutor.demo.load import run_load
 from otel_tutor.demo.settings import Settings
+from otel_tutor.demo.site import students
 from otel_tutor.stack.backends import Sample, wait_for
 from otel_tutor.stack.files import shipped
 from tests.stack.conftest import Running
