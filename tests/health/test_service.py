@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 import otel_tutor
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.health import DatabaseCheck, HealthCheck, HealthService, HealthStatus, health_service
+from otel_tutor.health import DatabaseCheck, HealthCheck, HealthService, HealthStatus
 from otel_tutor.testing import Capture
 
 HEALTHY = {"status": HealthStatus.HEALTHY, "message": "good", "details": {"answer": 42}}
@@ -164,8 +164,10 @@ def test_only_a_finished_check_can_be_registered(given: Any) -> None:
 
 
 def test_a_service_without_checks_is_healthy() -> None:
-    assert asyncio.run(health_service.check_health())["status"] is HealthStatus.HEALTHY
-    assert asyncio.run(health_service.check_readiness())["ready"] is True
+    service = HealthService()
+
+    assert asyncio.run(service.check_health())["status"] is HealthStatus.HEALTHY
+    assert asyncio.run(service.check_readiness())["ready"] is True
 
 
 def test_a_probe_leaves_no_span_of_what_it_checks(captured: Capture, tmp_path: Path) -> None:
