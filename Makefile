@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-compose lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -10,6 +10,11 @@ demo: .venv/ready
 test: .venv/ready lint
 	$(BIN)/otel-tutor build
 	$(BIN)/pytest -n 3 --dist loadfile # tests mostly wait; a file's tests share what they start
+
+# compose.yaml for real, as root: apt-get install podman podman-compose runc debootstrap busybox-static
+test-compose: .venv/ready
+	$(BIN)/otel-tutor build
+	$(BIN)/pytest -m containers tests/compose
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -12,7 +12,7 @@ __all__ = ["init"]
 @click.command(epilog="Example: otel-tutor init observability; cd observability; otel-tutor up")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
-    """Write collector/, alerts/ and dashboards/ into FOLDER, to be edited and versioned there.
+    """Write compose.yaml, collector/, alerts/ and dashboards/ into FOLDER, to be edited and versioned there.
 
     Commands that are run in it, or below it, use these files. A second time, what you edited is shown and left as it is,
     and the rest is brought to this version.

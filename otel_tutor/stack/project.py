@@ -17,7 +17,7 @@ from otel_tutor.stack.files import shipped
 __all__ = ["MARK", "Written", "configured", "write"]
 
 MARK: Final = ".otel-tutor.json"
-_PARTS: Final = ("collector", "alerts", "dashboards/json", "dashboards/provisioning")
+_PARTS: Final = ("compose.yaml", ".env.example", "collector", "alerts", "dashboards/json", "dashboards/provisioning")
 _NOT: Final = "build"  # what components are built from stays with the package
 
 
@@ -73,7 +73,7 @@ def _write(target: Path, name: str, content: bytes, known: dict[str, str], writt
 def _files() -> Iterator[tuple[str, bytes]]:
     source = shipped()
     for part in _PARTS:
-        for path in sorted((source / part).rglob("*")):
+        for path in [source / part, *sorted((source / part).rglob("*"))]:
             name = path.relative_to(source)
             if path.is_file() and _NOT not in name.parts:
                 yield str(name), path.read_bytes()

@@ -1,0 +1,77 @@
+"""compose.yaml as it is written, and as it runs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from otel_tutor.stack.backends import Backends
+from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.ports import variable
+from tests.compose.images import build_all, podman
+from tests.stack.conftest import unused_ports
+
+_PROJECT = "otel-tutor-test"
+_NEEDED = ("podman", "podman-compose", "runc", "debootstrap", "busybox")
+# What a machine wants whose cgroups are v1 and whose root may not raise limits; harmless elsewhere.
+_ENGINE = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=100:100"]\n[engine]\nruntime = "runc"\n'
+
+
+@pytest.fixture(scope="session")
+def services() -> Mapping[str, Any]:
+    """What compose.yaml says of each service."""
+    path = Path(__file__).parents[2] / "compose.yaml"
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["services"])
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The running file."""
+
+    ports: Mapping[str, int]
+    backends: Backends
+    environment: Mapping[str, str]
+    repository: Path
+
+    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["podman-compose", "--project-name", _PROJECT, *arguments]
+        return subprocess.run(
+            command, cwd=self.repository, env=dict(self.environment), capture_output=True, text=True, check=False
+        )
+
+    def name(self, service: str) -> str:
+        return f"{_PROJECT}_{service}_1"
+
+    def left(self) -> list[str]:
+        """Containers, volumes and networks of this project."""
+        kinds = (("ps", "--all", "--format={{.Names}}"), ("volume", "ls", "--quiet"), ("network", "ls", "--quiet"))
+        return [name for kind in kinds for name in podman(*kind).stdout.split() if _PROJECT in name]
+
+
+@pytest.fixture(scope="module")
+def containers(
+    binaries: Binaries, services: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containers]:
+    """Every service but Grafana, whose image cannot be made here."""
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    assert missing == [], "see what `make test-compose` wants installed, in the Makefile"
+    scratch, repository = tmp_path_factory.mktemp("compose"), Path(__file__).parents[2]
+    (scratch / "containers.conf").write_text(_ENGINE, encoding="utf-8")
+    os.environ["CONTAINERS_CONF"] = str(scratch / "containers.conf")
+    build_all(repository, binaries, scratch)
+    ports = unused_ports()
+    environment = {**os.environ, **{variable(name): str(number) for name, number in ports.items()}}
+    with Backends(ports) as backends:
+        running = Containers(ports, backends, environment, repository)
+        started = running.compose("up", "-d", "--no-build", *(name for name in services if name != "grafana"))
+        try:
+            assert started.returncode == 0, started.stdout + started.stderr
+            yield running
+        finally:
+            running.compose("down", "-v")

@@ -1,0 +1,82 @@
+"""Images under the official names, from components as they are built without containers, for machines that can pull none.
+
+Each is the component's binary where the official image has it, and busybox for what its health check calls. The tutor's own
+image is built from its Dockerfile, on a Debian in place of the official Python.
+"""
+
+import os
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from otel_tutor.stack.build import Binaries
+
+ENTRYPOINTS: Final = {  # service of compose.yaml: binary of ours
+    "collector": "otelcol",
+    "jaeger": "jaeger",
+    "victorialogs": "victoria-logs",
+    "node-exporter": "node_exporter",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+}
+
+
+def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
+    """Every image that compose.yaml names, except Grafana's."""
+    services: Mapping[str, Any] = yaml.safe_load((repository / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for service, binary in ENTRYPOINTS.items():
+        folder = scratch / service
+        folder.mkdir()
+        shutil.copy(binaries[binary], folder / binary)
+        lines = ["FROM scratch", f"COPY {binary} /{binary}", f'ENTRYPOINT ["/{binary}"]']
+        if "healthcheck" in services[service]:  # the Collector's official image has no client either
+            shutil.copy("/bin/busybox", folder / "busybox")
+            lines[1:1] = ["COPY busybox /bin/wget", "COPY busybox /bin/sh"]
+        (folder / "Dockerfile").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        podman("build", "--quiet", "--tag", f"docker.io/{services[service]['image']}", str(folder))
+    base = (repository / "otel_tutor" / "demo" / "Dockerfile").read_text(encoding="utf-8").partition("FROM ")[2].split()[0]
+    if podman("image", "exists", base, check=False).returncode:
+        root = scratch / "debian"
+        packages = "--include=python3,python3-venv,ca-certificates"
+        subprocess.run(
+            ["debootstrap", "--variant=minbase", packages, "bookworm", root], check=True, stdout=subprocess.DEVNULL
+        )
+        with (scratch / "debian.tar").open("wb") as archive:
+            subprocess.run(["tar", "--create", "--directory", root, "."], check=True, stdout=archive)
+        podman("import", "--quiet", str(scratch / "debian.tar"), f"docker.io/library/{base}")
+    with _context(repository, scratch) as context:
+        trusted = os.environ.get("SSL_CERT_FILE", ssl.get_default_verify_paths().cafile)  # what this machine's pip trusts
+        podman(
+            *("build", "--quiet", "--network=host", "--tag", services["tutor"]["image"]),
+            *(
+                f"--volume={trusted}:/etc/ssl/certs/ca-certificates.crt:ro",
+                "--env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+            ),
+            *("--file", str(context / "otel_tutor" / "demo" / "Dockerfile"), str(context)),
+        )
+
+
+def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run podman; what it objects to is the failure's message."""
+    answer = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False)
+    assert not check or answer.returncode == 0, f"podman {' '.join(arguments)}: {answer.stderr.strip()[-2000:]}"
+    return answer
+
+
+@contextmanager
+def _context(repository: Path, scratch: Path) -> Iterator[Path]:
+    """What git knows of the repository, and nothing that lies beside it."""
+    folder = scratch / "repository"
+    known = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True).stdout
+    for name in known.strip("\0").split("\0"):
+        if (repository / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(repository / name, folder / name)
+    yield folder
+    shutil.rmtree(folder)
