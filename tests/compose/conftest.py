@@ -49,8 +49,8 @@ class Containers:
         return f"{_PROJECT}_{service}_1"
 
     def left(self) -> list[str]:
-        """Containers, volumes and networks of this project."""
-        kinds = (("ps", "--all", "--format={{.Names}}"), ("volume", "ls", "--quiet"), ("network", "ls", "--quiet"))
+        """Containers and volumes of this project."""
+        kinds = (("ps", "--all", "--format={{.Names}}"), ("volume", "ls", "--quiet"))
         return [name for kind in kinds for name in podman(*kind).stdout.split() if _PROJECT in name]
 
 
@@ -75,3 +75,4 @@ def containers(
             yield running
         finally:
             running.compose("down", "-v")
+            podman("network", "rm", f"{_PROJECT}_default")  # Debian's podman-compose leaves it, Docker's does not
