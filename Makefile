@@ -2,14 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-compose lint bench clean
+.PHONY: demo test test-compose browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
 
-test: .venv/ready lint
+test: .venv/ready lint browser
 	$(BIN)/otel-tutor build
 	$(BIN)/pytest -n 3 --dist loadfile # tests mostly wait; a file's tests share what they start
+
+browser: # one test opens a page
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \
+	|| { echo "make test opens a page in Chromium: install it, e.g. sudo apt-get install chromium" >&2; exit 1; }
 
 # compose.yaml for real, as root: apt-get install podman podman-compose runc debootstrap busybox-static
 test-compose: .venv/ready

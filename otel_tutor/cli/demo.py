@@ -19,7 +19,9 @@ from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.ports import LOOPBACK, Ports, choose
+from otel_tutor.stack.project import configured
 from otel_tutor.stack.stack import Stack
+from otel_tutor.top.program import missing, top_programs
 
 __all__ = ["check_extra", "demo"]
 
@@ -46,23 +48,23 @@ def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         with console.status("starting") as shown:
-            program = tutor_program(stack.data, chosen)
-            stack.up(found, chosen, extra=[program], leashed=True, tell=lambda name: shown.update(f"starting {name}"))
-        missing = _observe(console, chosen, seconds)
+            programs = [tutor_program(stack.data, chosen), *top_programs(stack.data, chosen, configured())]
+            stack.up(found, chosen, extra=programs, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
+        lost = _observe(console, chosen, seconds)
         if not once and console.is_terminal and sys.stdin.isatty():
             console.print("\nThe tutor stays up; stop everything with Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
     finally:
         stack.down()
-    if missing:
-        raise OtelTutorError(f"not everything arrived: {'; '.join(missing)}")
+    if lost:
+        raise OtelTutorError(f"not everything arrived: {'; '.join(lost)}")
 
 
 def check_extra() -> None:
     """Raise StackError when what the tutor itself needs is not installed."""
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise StackError(f"the demo needs {', '.join(missing)}: pip install 'otel-tutor[demo]'")
+    if names := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise StackError(f"the demo needs {', '.join(names)}: pip install 'otel-tutor[demo]'")
 
 
 def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
@@ -99,12 +101,14 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
 
 def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:
     console.print("\n[bold]Open[/]")
-    for title, address in {
+    page = {} if missing() else {"the overview": f"{ports['top']}/"}
+    addresses = page | {
         "the tutor": f"{ports['app']}/",
         "Prometheus API": f"{ports['prometheus']}/api/v1/query?query=http_requests_total",
         "Jaeger API": f"{ports['jaeger']}/api/traces/{trace_id}",
         "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
         "Alertmanager": f"{ports['alertmanager']}/",
         "notifications": f"{ports['pager']}/notifications",
-    }.items():
+    }
+    for title, address in addresses.items():
         console.print(f"  {title:<15} http://localhost:{address}")

@@ -14,7 +14,9 @@ from otel_tutor.settings import data_folder
 from otel_tutor.stack.build import Binaries, provide
 from otel_tutor.stack.files import cache_folder, shipped
 from otel_tutor.stack.ports import DEFAULTS, choose
+from otel_tutor.stack.project import configured
 from otel_tutor.stack.stack import Stack
+from otel_tutor.top.program import top_programs
 
 __all__ = ["binaries", "build", "down", "port_option", "status", "up"]
 
@@ -64,8 +66,11 @@ def up(ports: tuple[str, ...], overlays: tuple[str, ...]) -> None:
         chosen = choose(ports)
         found = binaries(console)
         with console.status("starting") as shown:
-            stack.up(found, chosen, overlays=overlays, tell=lambda name: shown.update(f"starting {name}"))
+            page = top_programs(stack.data, chosen, configured())
+            stack.up(found, chosen, overlays=overlays, extra=page, tell=lambda name: shown.update(f"starting {name}"))
     _show(console, stack)
+    if any(program.name == "top" for program in stack.status()):
+        console.print(f"See it at http://localhost:{stack.ports['top']}, or in this terminal with `otel-tutor top`.")
     console.print(f"Send OTLP to http://localhost:{stack.ports['otlp']}; stop with `otel-tutor down`.")
 
 

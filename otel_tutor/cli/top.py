@@ -1,6 +1,6 @@
 """`otel-tutor top`: the overview in this terminal, or in a browser."""
 
-import importlib.util
+import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Final
@@ -12,26 +12,28 @@ from rich.table import Table
 from otel_tutor.cli.slo import running_stack
 from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import Backends
-from otel_tutor.stack.ports import LOOPBACK, check_free
+from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, check_free
 from otel_tutor.stack.project import configured
+from otel_tutor.top.program import missing
 
 if TYPE_CHECKING:
     from otel_tutor.top.overview import Frame
 
 __all__ = ["top"]
 
-_NEEDED: Final = ("textual", "textual_plotext", "textual_serve")
-_WEB_PORT: Final = 3000  # where a Grafana would be
+_SERVED: Final = "TEXTUAL_DRIVER"  # set where a browser is the terminal
 
 
 @click.command(epilog="Example: otel-tutor top; for a log: otel-tutor top --once")
 @click.option("--once", is_flag=True, help="Print one frame and end.")
 @click.option("--web", is_flag=True, help="Serve it on this machine, for a browser, until Ctrl-C.")
-@click.option("--web-port", default=_WEB_PORT, show_default=True, type=click.IntRange(1, 65535), help="The port for --web.")
+@click.option(
+    "--web-port", default=DEFAULTS["top"], show_default=True, type=click.IntRange(1, 65535), help="The port for --web."
+)
 def top(once: bool, web: bool, web_port: int) -> None:
     """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise StackError(f"top needs {', '.join(missing)}: pip install 'otel-tutor[top]'")
+    if names := missing():
+        raise StackError(f"top needs {', '.join(names)}: pip install 'otel-tutor[top]'")
     stack, configuration = running_stack(), configured()
     if once:
         from otel_tutor.top.overview import read_frame, read_panels
@@ -43,7 +45,7 @@ def top(once: bool, web: bool, web_port: int) -> None:
     else:
         from otel_tutor.top.screen import Top
 
-        if not sys.stdout.isatty():
+        if not sys.stdout.isatty() and _SERVED not in os.environ:
             raise StackError("top needs a terminal: `otel-tutor top --once` prints one frame")
         Top(configuration, stack.ports).run()
 

@@ -31,7 +31,7 @@ class _Number(Static, can_focus=True):
         panel, value = reading.panel, reading.value
         width = max(4, self.size.width - 4)
         filled = 0 if value is None or not panel.highest else round(width * min(1.0, value / panel.highest))
-        color = "red" if reading.is_bad else "green"
+        color = "dim" if value is None else "red" if reading.is_bad else "green"
         self.update(Text.assemble((shown(value, panel.unit), f"bold {color}"), "\n", (_BAR * filled, color)))
 
 
@@ -72,7 +72,8 @@ class Top(App[None]):
     CSS = """
     Grid { grid-size: 4; grid-rows: 4 1fr 1fr; }
     Grid > * { border: round $surface-lighten-2; padding: 0 1; height: 100%; }
-    Grid > *:focus { border: round $accent; }
+    Grid > *:focus { border: round $accent;
+        border-title-color: $text; }
     _Curves, _Bars, #list { column-span: 2; }
     #said { height: 1; padding: 0 1; }
     """

@@ -40,6 +40,7 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
         "node-exporter",
         "prometheus",
         "collector",
+        "top",
     ]
 
     assert "Stopped" in run("down").stdout
@@ -77,7 +78,7 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries
 @pytest.mark.parametrize(
     ("port", "said"),
     [
-        ("grafana=3000", "there is no port 'grafana': choose one of app, otlp, prometheus"),
+        ("grafana=3000", "there is no port 'grafana': choose one of app, top, otlp"),
         ("jaeger=http", "port jaeger='http' is not a port: use a number from 1 to 65535"),
         ("jaeger=70000", "port jaeger='70000' is not a port"),
         ("jaeger", "port jaeger='' is not a port"),

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import re
+import shutil
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import httpx2
 import pytest
+from playwright.sync_api import sync_playwright
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -125,6 +128,21 @@ def test_one_frame_is_printed_for_a_log(asked: Running, command: list[str]) -> N
     assert "budgets left:" in answer.stdout
 
 
+ANSI = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
+BROWSER = (  # as root, and without asking for anything outside
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def frame_bytes(frame: str | bytes) -> bytes:
+    return frame.encode() if isinstance(frame, str) else frame
+
+
 @pytest.fixture
 def page(asked: Running, command: list[str]) -> Iterator[str]:
     """Where the overview is served for a browser."""
@@ -136,7 +154,7 @@ def page(asked: Running, command: list[str]) -> Iterator[str]:
     process.wait(timeout=10)
 
 
-def test_a_browser_is_served_the_same(page: str) -> None:
+def test_a_browser_is_served_the_same(page: str, asked: Running) -> None:
     def status() -> int:
         try:
             return httpx2.get(page).status_code
@@ -144,7 +162,21 @@ def test_a_browser_is_served_the_same(page: str) -> None:
             return 0
 
     assert wait_for(status, lambda code: code == 200, seconds=20) == 200
-    assert "textual" in httpx2.get(page).text
+    received: list[bytes] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(BROWSER))
+        tab = browser.new_page(viewport={"width": 1400, "height": 800})
+        tab.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(frame_bytes(frame))))
+        tab.goto(page)
+        for _ in range(60):
+            tab.wait_for_timeout(500)
+            shown = ANSI.sub("", b"".join(received).decode("utf-8", "replace"))
+            if "Prometheus at" in shown:
+                break
+        browser.close()
+    assert [title for title in TITLES if title not in shown] == []
+    memory = asked.backends.query("sum(system_memory_usage_bytes)")[0].value
+    assert f"{memory / 2**30:.0f}" in shown
 
 
 def test_mistakes_are_one_line(run: Run, asked: Running) -> None:
