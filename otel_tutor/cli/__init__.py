@@ -13,7 +13,7 @@ from otel_tutor.cli.drill import drill
 from otel_tutor.cli.init import init
 from otel_tutor.cli.signals import logs, metrics, trace
 from otel_tutor.cli.slo import slo
-from otel_tutor.cli.stack import build, down, status, up
+from otel_tutor.cli.stack import build, down, restart, status, up
 from otel_tutor.cli.top import top
 from otel_tutor.errors import OtelTutorError
 
@@ -29,7 +29,7 @@ def cli() -> None:
     """Run the observability stack of a tutoring service on this machine."""
 
 
-for command in (init, build, demo, up, down, status, logs, metrics, trace, slo, top, drill, config, doctor):
+for command in (init, build, demo, up, down, restart, status, logs, metrics, trace, slo, top, drill, config, doctor):
     cli.add_command(command)
 
 

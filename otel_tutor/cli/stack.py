@@ -1,6 +1,6 @@
 """`otel-tutor build`, `up`, `down` and `status`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,12 +13,12 @@ from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.build import Binaries, provide
 from otel_tutor.stack.files import cache_folder, shipped
-from otel_tutor.stack.ports import DEFAULTS, choose
+from otel_tutor.stack.ports import DEFAULTS, Ports, choose
 from otel_tutor.stack.project import configured
 from otel_tutor.stack.stack import Stack
 from otel_tutor.top.program import top_programs
 
-__all__ = ["binaries", "build", "down", "port_option", "status", "up"]
+__all__ = ["binaries", "build", "down", "port_option", "restart", "status", "up"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,16 +58,32 @@ def build() -> None:
 )
 def up(ports: tuple[str, ...], overlays: tuple[str, ...]) -> None:
     """Start the stack and wait until it is ready; build what is missing first."""
-    console = Console()
-    stack = Stack(data_folder())
+    console, stack = Console(), Stack(data_folder())
     if stack.is_running():
         console.print("The stack is up already.")
     else:
-        chosen = choose(ports)
-        found = binaries(console)
-        with console.status("starting") as shown:
-            page = top_programs(stack.data, chosen, configured())
-            stack.up(found, chosen, overlays=overlays, extra=page, tell=lambda name: shown.update(f"starting {name}"))
+        _start(console, stack, choose(ports), overlays)
+    _say_where(console, stack)
+
+
+@click.command(epilog="Example: otel-tutor restart")
+def restart() -> None:
+    """Stop the stack and start it again, with the same ports and overlays and the files as they are now."""
+    console, stack = Console(), Stack(data_folder())
+    ports, overlays = stack.ports, stack.overlays
+    stack.down()
+    _start(console, stack, ports, overlays)
+    _say_where(console, stack)
+
+
+def _start(console: Console, stack: Stack, ports: Ports, overlays: Sequence[str]) -> None:
+    found = binaries(console)
+    page = top_programs(stack.data, ports, configured())
+    with console.status("starting") as shown:
+        stack.up(found, ports, overlays=overlays, extra=page, tell=lambda name: shown.update(f"starting {name}"))
+
+
+def _say_where(console: Console, stack: Stack) -> None:
     _show(console, stack)
     if any(program.name == "top" for program in stack.status()):
         console.print(f"See it at http://localhost:{stack.ports['top']}, or in this terminal with `otel-tutor top`.")
@@ -93,14 +109,16 @@ def status() -> None:
 
 def _show(console: Console, stack: Stack) -> None:
     table = Table(box=None, pad_edge=False)
-    for column in ("component", "state", "pid", "up", "port", "ready"):
+    for column in ("component", "version", "state", "pid", "up", "memory", "port", "ready"):
         table.add_column(column)
     for program in stack.status():
         table.add_row(
             program.name,
+            program.version or "from PATH",
             program.state.lower(),
             str(program.pid or "-"),
             str(timedelta(seconds=int(program.uptime))),
+            f"{program.memory / 2**20:.0f} MB",
             str(next(iter(program.ports.values()))),
             "yes" if program.ready else "no",
         )

@@ -1,6 +1,8 @@
 """The native stack of one data folder: up, down and what is running."""
 
 import json
+import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+import psutil
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from otel_tutor import __version__
 from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
@@ -36,6 +40,8 @@ class Status:
     uptime: float  # seconds
     ports: Mapping[str, int]
     ready: bool
+    version: str  # of the component; empty where it came from PATH
+    memory: int  # bytes resident, of the process and its children
 
 
 class Stack:
@@ -50,6 +56,11 @@ class Stack:
     def ports(self) -> dict[str, int]:
         """The ports of the running stack. Raises StackError when none runs."""
         return dict(self._recorded()["ports"])
+
+    @property
+    def overlays(self) -> list[str]:
+        """The overlays of the running stack. Raises StackError when none runs."""
+        return list(self._recorded()["overlays"])
 
     def is_running(self) -> bool:
         """Whether this data folder's stack is up."""
@@ -83,8 +94,12 @@ class Stack:
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
-        recorded = [{"name": program.name, "ready": program.ready, "ports": program.ports} for program in programs]
-        self._record.write_text(json.dumps({"ports": dict(ports), "programs": recorded}), encoding="utf-8")
+        recorded = [
+            {"name": program.name, "ready": program.ready, "ports": program.ports, "version": _version(program)}
+            for program in programs
+        ]
+        record = {"ports": dict(ports), "overlays": list(overlays), "programs": recorded}
+        self._record.write_text(json.dumps(record), encoding="utf-8")
         try:
             self.supervisor.start(programs, environment, leashed=leashed)
             for program in programs:
@@ -172,7 +187,25 @@ def _status(program: Mapping[str, Any], process: Mapping[str, Any], ports: Ports
         uptime=time.time() - process["start"] if process["pid"] else 0.0,
         ports={name: ports[name] for name in program["ports"]},
         ready=_answers(program["ready"]),
+        version=program["version"],
+        memory=_resident(process["pid"]),
     )
+
+
+def _version(program: Program) -> str:
+    """Of a component in the cache, by its folder there; of the package, for what the package itself runs."""
+    if program.command[0] == sys.executable:
+        return __version__
+    built = re.search(r"-(\d+\.\d+\.\d+)-[0-9a-f]+/", program.command[0])
+    return built[1] if built else ""
+
+
+def _resident(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        return sum(int(one.memory_info().rss) for one in (process, *process.children(recursive=True)))
+    except psutil.Error:
+        return 0
 
 
 def _answers(url: str) -> bool:

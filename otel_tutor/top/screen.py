@@ -64,6 +64,14 @@ class _Bars(Static, can_focus=True):
 _WIDGETS: Final[Mapping[str, type[_Number | _Curves | _Bars]]] = {"gauge": _Number, "timeseries": _Curves, "barchart": _Bars}
 
 
+_LISTS: Final = {
+    "alerts": "Alerts",
+    "budgets": "Error budgets",
+    "traces": "Slowest traces",
+    "lines": "Log lines of the slowest trace",
+}
+
+
 class Top(App[None]):
     """What `otel-tutor top` shows, until q is pressed."""
 
@@ -71,9 +79,8 @@ class Top(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Grid { grid-size: 4; grid-rows: 4 1fr 1fr; }
-    Grid > * { border: round $surface-lighten-2; padding: 0 1; height: 100%; }
-    Grid > *:focus { border: round $accent;
-        border-title-color: $text; }
+    Grid > * { border: round $surface-lighten-2; border-title-color: $text; padding: 0 1; height: 100%; }
+    Grid > *:focus { border: round $accent; }
     _Curves, _Bars, #list { column-span: 2; }
     #said { height: 1; padding: 0 1; }
     """
@@ -84,6 +91,7 @@ class Top(App[None]):
         ("a", "list('alerts')", "Alerts"),
         ("b", "list('budgets')", "Budgets"),
         ("t", "list('traces')", "Slow traces"),
+        ("l", "lines", "Its log lines"),
         ("o", "deeper", "Where to go deeper"),
     ]
 
@@ -94,6 +102,7 @@ class Top(App[None]):
         self._prometheus, self._jaeger = (f"http://localhost:{ports[name]}" for name in ("prometheus", "jaeger"))
         self._frame: Frame | None = None
         self._listed = "alerts"
+        self._lines: list[str] = []
         self._widgets: dict[int, _Number | _Curves | _Bars] = {}
 
     def compose(self) -> ComposeResult:
@@ -144,9 +153,10 @@ class Top(App[None]):
             "budgets": [f"{name:<16} {left:>7.1%} left" for name, left in sorted(frame.budgets.items())] or ["no data yet"],
             "traces": [f"{shown(one.duration, 's'):>8} {one.name} {one.tags['trace_id']}" for one in frame.slowest]
             or ["none"],
+            "lines": self._lines,
         }
         widget = self.query_one("#list", Static)
-        widget.border_title = {"alerts": "Alerts", "budgets": "Error budgets", "traces": "Slowest traces"}[self._listed]
+        widget.border_title = _LISTS[self._listed]
         widget.update(Text("\n".join(lists[self._listed]), overflow="ellipsis", no_wrap=True))
 
     def action_list(self, name: str) -> None:
@@ -155,13 +165,26 @@ class Top(App[None]):
         if self._frame:
             self._show_list(self._frame)
 
+    @work(thread=True, exclusive=True, group="lines")
+    def action_lines(self) -> None:
+        """Show what was logged in the slowest trace."""
+        slow = self._frame.slowest if self._frame else ()
+        try:
+            with Backends(self._ports) as backends:
+                records = backends.logs_of_trace(slow[0].tags["trace_id"]) if slow else []
+        except StackError as error:
+            self.call_from_thread(self._say, str(error), bad=True)
+        else:
+            self._lines = [f"{one['_time'][11:19]} {one['_msg']}" for one in records] or ["none"]
+            self.call_from_thread(self.action_list, "lines")
+
     def action_deeper(self) -> None:
         """Say where more is to be found of what has the focus."""
         number = getattr(self.focused, "id", None) or ""
         panels: dict[str, Panel] = {f"panel-{index}": panel for index, panel in enumerate(self._panels)}
         slow = self._frame.slowest if self._frame else ()
-        if number in panels:
+        if slow and self._listed in {"traces", "lines"}:
+            self._say(f"{self._jaeger}/api/traces/{slow[0].tags['trace_id']}")
+        elif number in panels:
             expression = panels[number].queries[0][0].replace("$service", ".*")
             self._say(f"{self._prometheus}/api/v1/query?query={expression}")
-        elif slow:
-            self._say(f"{self._jaeger}/api/traces/{slow[0].tags['trace_id']}")

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.ports import variable
 from tests.cli.conftest import Run, left_running
 
 
@@ -32,7 +34,7 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
 
     status = run("status")
     assert status.returncode == 0
-    assert re.findall(r"^(\S+) +running", status.stdout, re.MULTILINE) == [
+    assert re.findall(r"^(\S+) +\S+ +running", status.stdout, re.MULTILINE) == [
         "victorialogs",
         "jaeger",
         "pager",
@@ -47,6 +49,32 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
     again = run("down")
     assert (again.returncode, again.stdout.strip()) == (0, "The stack was not running.")
     assert one_line(run("status").stderr) == "otel-tutor: the stack is not running: start it with `otel-tutor up`"
+
+
+def test_restart_keeps_ports_and_overlays_and_reads_the_files_again(
+    run: Run, binaries: Binaries, ports: dict[str, int], environment: dict[str, str]
+) -> None:
+    assert "the stack is not running" in one_line(run("restart").stderr)
+    assert run("up", "--overlay", "tail-sampling").returncode == 0
+    before = {process.pid for process in left_running(environment)}
+    moved = {variable(name): "" for name in ports}  # what `up` was told is remembered
+    again = run("restart", **moved)
+
+    assert again.returncode == 0, again.stderr
+    assert httpx2.get(f"http://127.0.0.1:{ports['prometheus']}/-/ready").status_code == 200
+    after = left_running(environment)
+    assert before.isdisjoint(process.pid for process in after)
+    assert any("tail-sampling.yaml" in " ".join(process.cmdline()) for process in after)
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    def completed(words: str) -> str:
+        asked = {"_OTEL_TUTOR_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "1"}
+        command = [Path(sys.executable).with_name("otel-tutor")]
+        return subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False).stdout
+
+    assert {line.partition(",")[2] for line in completed("otel-tutor st").splitlines()} == {"status"}
+    assert "plain,doctor" in completed("otel-tutor d")
 
 
 def test_only_loopback_is_listened_on(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:

@@ -100,6 +100,10 @@ def test_keys_lead_to_alerts_budgets_traces_and_deeper(asked: Running) -> None:
     async def look(app: Top, pilot: Pilot[None]) -> None:
         await pilot.press("t")
         assert "POST /ask" in text(app, "list")
+        await pilot.press("o")
+        assert "/api/traces/" in text(app, "said")
+        await pilot.press("l")
+        await until(pilot, lambda: "question ended in" in text(app, "list"))
         await pilot.press("b")
         assert "left" in text(app, "list") or "no data" in text(app, "list")
         await pilot.press("a", "right", "o")
