@@ -1,6 +1,7 @@
 """The wheel alone, in an empty environment, is enough."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def test_the_wheel_runs_the_stack_and_configures_an_app(repository: Path, tmp_pa
         **{variable(name): str(number) for name, number in ports.items()},
     }
     try:
-        assert "collector      running" in check(command, "up", cwd=tmp_path, env=environ)
+        assert re.search(r"^collector +0\.158\.0 +running", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
         check(python, "-W", "error", "-c", "import otel_tutor; otel_tutor.configure()", cwd=tmp_path, env=environ)
     finally:
         check(command, "down", cwd=tmp_path, env=environ)

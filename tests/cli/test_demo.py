@@ -46,5 +46,6 @@ def test_an_interrupted_demo_leaves_no_process_behind(
     assert demo.wait(timeout=60) == {signal.SIGKILL: -9}.get(number, 130)
     assert wait_for(lambda: left_running(environment), lambda left: not left, seconds=30) == []
     assert "Traceback" not in (tmp_path / "out").read_text()
-    folder = _socket_folder(Path(environment["OTEL_TUTOR_DATA"]) / "demo")
-    assert not folder.exists() or list(folder.iterdir()) == []
+    data = Path(environment["OTEL_TUTOR_DATA"]) / "demo"
+    folder = _socket_folder(data)  # the data folder itself, unless its path is long
+    assert folder == data or not folder.exists() or list(folder.iterdir()) == []
