@@ -53,6 +53,7 @@ CAUSES: Final[Mapping[str, Cause]] = {
     "alerts-lost": Cause(_NO_ALERTS, "Prometheus fires alerts and Alertmanager has none", "see that collector/backends/targets/alertmanager.yaml names it"),
     "timeout": Cause("The app takes minutes to end", "OTEL_EXPORTER_OTLP_TIMEOUT is in seconds here, not in milliseconds", "10, the default"),
     "instance": Cause("Counters jump up and down", "service.instance.id is set in OTEL_RESOURCE_ATTRIBUTES: workers share one series", "leave it out: each worker gets its own"),
+    "twice": Cause("Every request is there twice", "another instrumentation counts and traces each request as well", "take it off: configure(app) does what FastAPIInstrumentor or OpenTelemetryMiddleware would"),
     "grafana": Cause("Grafana cannot reach Prometheus", "its data source names localhost, which in a container is the container", "http://prometheus:9090, as dashboards/provisioning has it"),
 }
 # fmt: on

@@ -21,6 +21,7 @@ __all__ = ["Finding", "examine"]
 
 _ARRIVAL: Final = 12.0  # seconds: two scrapes, two flushes of a queue
 _WATCHDOG: Final = 'ALERTS{alertname="Watchdog",alertstate="firing"}'
+_TWICE: Final = 'count by (job) (http_requests_total{url_scheme!=""})'  # a label that ours never have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +102,17 @@ def _kept(backends: Backends, ports: Ports, canary: Mapping[str, Any]) -> Iterat
     metric = f'process_uptime_seconds{{job="{NAME}"}}'
     yield _arrives("Prometheus", lambda: backends.query(metric), "prometheus-down", lambda: _why_no_metric(backends))
     yield _arrives("Jaeger", lambda: backends.trace(trace_id), "jaeger-down", lambda: "traces-lost")
+    if services := _twice(backends):
+        yield Finding(hop="traces", seconds=0, cause="twice", detail=services, stops=False)
     yield _arrives("VictoriaLogs", lambda: backends.logs_of_trace(trace_id), "logs-down", lambda: "logs-lost")
     yield _arrives("rules", lambda: backends.query(_WATCHDOG), "prometheus-down", lambda: "rules")
     alerts = f"http://{LOOPBACK}:{ports['alertmanager']}/api/v2/alerts"
     yield _arrives("Alertmanager", lambda: _alerts(alerts), "alertmanager-down", lambda: "alerts-lost")
+
+
+def _twice(backends: Backends) -> str:
+    """The services whose requests are counted by somebody else as well."""
+    return ", ".join(sorted(sample.labels["job"] for sample in backends.query(_TWICE)))
 
 
 def _why_no_metric(backends: Backends) -> str:
