@@ -10,6 +10,28 @@ from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
 from tests.stack.conftest import unused_ports
 
+COMMANDS = {  # as a new user tries them, one after the other, and what is asked for where more is needed
+    "doctor": "",
+    "status": "",
+    "metrics process_*": "",
+    "slo": "",
+    "logs collector": "",
+    "config check": "",
+    "config print": "",
+    "build": "",
+    "trace --slowest": "Jaeger has no such trace of tutor in the last 15 minutes",
+    "trace 0123": "is not a trace id",
+    "logs nobody": "there is no component 'nobody'",
+    "init mine": "",
+    "init mine --help": "",
+    "restart": "",
+    "up": "",
+    "demo": "the demo needs numpy, sqlalchemy, uvicorn: pip install 'otel-tutor[demo]'",
+    "drill HighLatency": "pip install 'otel-tutor[demo]'",
+    "top": "top needs textual, textual_plotext, textual_serve: pip install 'otel-tutor[top]'",
+}
+TABLES = ("status", "metrics process_*", "slo", "restart", "up")
+
 
 def check(*command: str | Path, **options: object) -> str:
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
@@ -28,10 +50,20 @@ def test_the_wheel_runs_the_stack_and_configures_an_app(repository: Path, tmp_pa
         **os.environ,
         "OTEL_TUTOR_DATA": str(tmp_path / "data"),
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports['otlp']}",
+        "COLUMNS": "80",
         **{variable(name): str(number) for name, number in ports.items()},
     }
     try:
         assert re.search(r"^collector +0\.158\.0 +running", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
         check(python, "-W", "error", "-c", "import otel_tutor; otel_tutor.configure()", cwd=tmp_path, env=environ)
+        for words, needed in COMMANDS.items():
+            told = subprocess.run(
+                [command, *words.split()], capture_output=True, text=True, check=False, cwd=tmp_path, env=environ
+            )
+            assert told.returncode == (1 if needed else 0), f"{words}: {told.stdout}{told.stderr}"
+            assert needed in told.stderr
+            assert told.stderr.count("\n") <= 1  # one line, and no traceback
+            if words in TABLES:
+                assert max(map(len, told.stdout.splitlines())) <= 80
     finally:
         check(command, "down", cwd=tmp_path, env=environ)

@@ -25,7 +25,7 @@ def _overlay_option(command: F) -> F:
     return click.option("--overlay", "overlays", multiple=True, metavar="NAME|PATH", help="As for `up`.")(command)
 
 
-@click.group()
+@click.group(epilog="Example: otel-tutor config check")
 def config() -> None:
     """Check the configuration, or show the Collector's as a whole."""
 

@@ -13,6 +13,7 @@ import httpx2
 import psutil
 import pytest
 
+from otel_tutor.cli import cli
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
@@ -65,6 +66,15 @@ def test_restart_keeps_ports_and_overlays_and_reads_the_files_again(
     after = left_running(environment)
     assert before.isdisjoint(process.pid for process in after)
     assert any("tail-sampling.yaml" in " ".join(process.cmdline()) for process in after)
+
+
+@pytest.mark.parametrize("name", [*cli.commands, "config check", "config print"])
+def test_help_fits_a_screen_and_shows_an_example(run: Run, name: str) -> None:
+    lines = run(*name.split(), "--help", COLUMNS="80").stdout.splitlines()
+
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert re.search(r"Example: .*otel-tutor", " ".join(map(str.strip, lines)))
 
 
 def test_a_shell_completes_commands_and_options() -> None:
