@@ -4,38 +4,31 @@ from typing import Final
 
 from dashboards.limits import alert, objective
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, gauge, narrowed, quantile, rate
 
 __all__ = ["BOARD"]
+
+_ENDPOINT: Final = 'endpoint=~"$endpoint"'
 
 BOARD: Final = Board(
     uid="otel-tutor-api",
     title="Tutor: API",
     description="Requests by endpoint: how many, how slow, how many fail.",
-    variables=(("endpoint", "label_values(http_requests_total, endpoint)"),),
+    variables=(WORKERS, narrowed("endpoint", "http_requests_total")),
     panels=(
         Panel(
             title="Requests by endpoint",
             description="Requests answered each second.",
             kind="lines",
             unit="reqps",
-            queries=(
-                Query(
-                    'sum by (endpoint) (rate(http_requests_total{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval]))',
-                    "{{endpoint}}",
-                ),
-            ),
+            queries=(Query(rate("http_requests_total", _ENDPOINT, by="endpoint"), "{{endpoint}}"),),
         ),
         Panel(
             title="Requests by status",
             description="Requests answered each second.",
             kind="lines",
             unit="reqps",
-            queries=(
-                Query(
-                    'sum by (status) (rate(http_requests_total{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval]))',
-                    "{{status}}",
-                ),
-            ),
+            queries=(Query(rate("http_requests_total", _ENDPOINT, by="status"), "{{status}}"),),
         ),
         Panel(
             title="Latency by endpoint, P95",
@@ -44,9 +37,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, endpoint) (rate(http_request_duration_seconds_bucket{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval])))',
-                    "{{endpoint}}",
-                    exemplars=True,
+                    quantile(0.95, "http_request_duration_seconds", _ENDPOINT, by="endpoint"), "{{endpoint}}", exemplars=True
                 ),
             ),
             limit=objective("api-latency"),
@@ -66,8 +57,7 @@ BOARD: Final = Board(
             unit="reqps",
             queries=(
                 Query(
-                    'sum by (endpoint, status) (rate(http_requests_total{job=~"$service",endpoint=~"$endpoint",status=~"5.."}[$__rate_interval]))',
-                    "{{endpoint}} {{status}}",
+                    rate("http_requests_total", _ENDPOINT, 'status=~"5.."', by="endpoint, status"), "{{endpoint}} {{status}}"
                 ),
             ),
             quiet="No request has failed.",
@@ -77,11 +67,7 @@ BOARD: Final = Board(
             description="Requests being answered now.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (endpoint) (http_requests_in_progress{job=~"$service",endpoint=~"$endpoint"})', "{{endpoint}}"
-                ),
-            ),
+            queries=(Query(gauge("sum", "http_requests_in_progress", _ENDPOINT, by="endpoint"), "{{endpoint}}"),),
         ),
         Panel(
             title="First byte of streamed answers, P95",
@@ -90,7 +76,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, endpoint) (rate(http_response_time_to_first_byte_seconds_bucket{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval])))',
+                    quantile(0.95, "http_response_time_to_first_byte_seconds", _ENDPOINT, by="endpoint"),
                     "{{endpoint}}",
                     exemplars=True,
                 ),
@@ -102,13 +88,8 @@ BOARD: Final = Board(
             kind="lines",
             unit="Bps",
             queries=(
-                Query(
-                    'sum(rate(http_request_bytes_total{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval]))',
-                    "received",
-                ),
-                Query(
-                    'sum(rate(http_response_bytes_total{job=~"$service",endpoint=~"$endpoint"}[$__rate_interval]))', "sent"
-                ),
+                Query(rate("http_request_bytes_total", _ENDPOINT), "received"),
+                Query(rate("http_response_bytes_total", _ENDPOINT), "sent"),
             ),
         ),
         Panel(
@@ -116,7 +97,7 @@ BOARD: Final = Board(
             description="Connections open now, by endpoint.",
             kind="lines",
             unit="short",
-            queries=(Query('sum by (endpoint) (websocket_connections_active{job=~"$service"})', "{{endpoint}}"),),
+            queries=(Query(gauge("sum", "websocket_connections_active", by="endpoint"), "{{endpoint}}"),),
             quiet="No WebSocket was opened.",
         ),
     ),

@@ -4,6 +4,7 @@ from typing import Final
 
 from dashboards.limits import alert
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, gauge, quantile, rate
 
 __all__ = ["BOARD"]
 
@@ -11,14 +12,14 @@ BOARD: Final = Board(
     uid="otel-tutor-health",
     title="Tutor: health and runtime",
     description="Health checks, and the processes and host behind the service.",
-    variables=(("instance", "label_values(process_uptime_seconds, instance)"),),
+    variables=(WORKERS,),
     panels=(
         Panel(
             title="Health",
             description="1 healthy, 0.5 degraded, 0 unhealthy, when it was last asked.",
             kind="stat",
             unit="short",
-            queries=(Query('min by (job) (health_status{job=~"$service"})', "{{job}}"),),
+            queries=(Query(gauge("min", "health_status", by="job"), "{{job}}"),),
             limit=1.0,
             falls=True,
         ),
@@ -36,14 +37,14 @@ BOARD: Final = Board(
             description="Last result of each: 1 healthy, 0.5 degraded, 0 unhealthy.",
             kind="lines",
             unit="short",
-            queries=(Query('min by (check) (health_check_status{job=~"$service"})', "{{check}}"),),
+            queries=(Query(gauge("min", "health_check_status", by="check"), "{{check}}"),),
         ),
         Panel(
             title="Duration of checks",
             description="One that takes over a second has failed.",
             kind="lines",
             unit="s",
-            queries=(Query('max by (check) (health_check_duration_seconds{job=~"$service"})', "{{check}}"),),
+            queries=(Query(gauge("max", "health_check_duration_seconds", by="check"), "{{check}}"),),
             limit=1.0,
         ),
         Panel(
@@ -51,35 +52,21 @@ BOARD: Final = Board(
             description="How late callbacks run: every request waits for this.",
             kind="lines",
             unit="s",
-            queries=(
-                Query(
-                    'histogram_quantile(0.99, sum by (le, instance) (rate(event_loop_lag_seconds_bucket{job=~"$service",instance=~"$instance"}[$__rate_interval])))',
-                    "{{instance}}",
-                ),
-            ),
+            queries=(Query(quantile(0.99, "event_loop_lag_seconds", by="instance"), "{{instance}}"),),
         ),
         Panel(
             title="Processor time",
             description="Processors that each worker keeps busy.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (instance) (rate(process_cpu_time_seconds_total{job=~"$service",instance=~"$instance"}[$__rate_interval]))',
-                    "{{instance}}",
-                ),
-            ),
+            queries=(Query(rate("process_cpu_time_seconds_total", by="instance"), "{{instance}}"),),
         ),
         Panel(
             title="Memory",
             description="Physical memory of each worker.",
             kind="lines",
             unit="bytes",
-            queries=(
-                Query(
-                    'max by (instance) (process_memory_usage_bytes{job=~"$service",instance=~"$instance"})', "{{instance}}"
-                ),
-            ),
+            queries=(Query(gauge("max", "process_memory_usage_bytes", by="instance"), "{{instance}}"),),
         ),
         Panel(
             title="Threads and files",
@@ -87,13 +74,8 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(
-                Query(
-                    'max by (instance) (process_thread_count{job=~"$service",instance=~"$instance"})', "threads {{instance}}"
-                ),
-                Query(
-                    'max by (instance) (process_open_file_descriptor_count{job=~"$service",instance=~"$instance"})',
-                    "files {{instance}}",
-                ),
+                Query(gauge("max", "process_thread_count", by="instance"), "threads {{instance}}"),
+                Query(gauge("max", "process_open_file_descriptor_count", by="instance"), "files {{instance}}"),
             ),
         ),
         Panel(
@@ -101,12 +83,7 @@ BOARD: Final = Board(
             description="Runs each second.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (instance) (rate(cpython_gc_collections_total{job=~"$service",instance=~"$instance"}[$__rate_interval]))',
-                    "{{instance}}",
-                ),
-            ),
+            queries=(Query(rate("cpython_gc_collections_total", by="instance"), "{{instance}}"),),
         ),
         Panel(
             title="Disk",
@@ -121,9 +98,7 @@ BOARD: Final = Board(
             description="Since each worker began.",
             kind="lines",
             unit="s",
-            queries=(
-                Query('max by (instance) (process_uptime_seconds{job=~"$service",instance=~"$instance"})', "{{instance}}"),
-            ),
+            queries=(Query(gauge("max", "process_uptime_seconds", by="instance"), "{{instance}}"),),
         ),
     ),
 )

@@ -1,5 +1,6 @@
 """How a panel is described here, and how that becomes a Grafana dashboard: the only module that knows the foundation SDK."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -60,12 +61,15 @@ class Board:
     description: str
     panels: Sequence[Panel]
     variables: Sequence[tuple[str, str]] = ()  # name, and the query of its values
+    numbers: Sequence[tuple[str, str]] = ()  # name and label of each that the reader fills in; 0 until then
     refresh: str = "10s"
 
 
 def encode(board: Board) -> str:
     """The dashboard as the JSON that Grafana provisions."""
-    return JSONEncoder(sort_keys=True, indent=2).encode(_dashboard(board).build()) + "\n"
+    made = json.loads(JSONEncoder().encode(_dashboard(board).build()))
+    made["annotations"]["list"][0] |= {"titleFormat": "{{alertname}}", "tagKeys": "severity,job"}  # the SDK has neither
+    return json.dumps(made, sort_keys=True, indent=2) + "\n"
 
 
 def _dashboard(board: Board) -> dashboard.Dashboard:
@@ -85,6 +89,8 @@ def _dashboard(board: Board) -> dashboard.Dashboard:
     )
     for name, query in (("service", "label_values(process_uptime_seconds, job)"), *board.variables):
         built.with_variable(_variable(name, query))
+    for name, label in board.numbers:
+        built.with_variable(dashboard.TextBoxVariable(name).label(label).default_value("0"))
     for number, panel in enumerate(board.panels, 1):
         built.with_panel(_panel(panel).id(number))
     return built

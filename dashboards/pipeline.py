@@ -4,6 +4,7 @@ from typing import Final
 
 from dashboards.limits import alert
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, gauge, rate
 
 __all__ = ["BOARD"]
 
@@ -11,6 +12,7 @@ BOARD: Final = Board(
     uid="otel-tutor-pipeline",
     title="Tutor: telemetry",
     description="Whether what is measured arrives: the SDK, the Collector, Prometheus and Alertmanager.",
+    variables=(WORKERS,),
     panels=(
         Panel(
             title="Components",
@@ -89,8 +91,8 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(
-                Query('sum by (job) (otel_sdk_processor_span_queue_size{job=~"$service"})', "spans {{job}}"),
-                Query('sum by (job) (otel_sdk_processor_log_queue_size{job=~"$service"})', "log records {{job}}"),
+                Query(gauge("sum", "otel_sdk_processor_span_queue_size", by="job"), "spans {{job}}"),
+                Query(gauge("sum", "otel_sdk_processor_log_queue_size", by="job"), "log records {{job}}"),
             ),
         ),
         Panel(
@@ -105,22 +107,17 @@ BOARD: Final = Board(
             description="Each second, by label: more values than it may have.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (attribute) (rate(telemetry_attribute_folded_total{job=~"$service"}[$__rate_interval]))',
-                    "{{attribute}}",
-                ),
-            ),
+            queries=(Query(rate("telemetry_attribute_folded_total", by="attribute"), "{{attribute}}"),),
             quiet="No label has had too many values.",
         ),
         Panel(
             title="Rules and notifications that fail",
-            description="In five minutes.",
+            description="In each minute.",
             kind="lines",
-            unit="short",
+            unit="cpm",
             queries=(
-                Query("sum(increase(prometheus_rule_evaluation_failures_total[5m]))", "rules"),
-                Query("sum(increase(alertmanager_notifications_failed_total[5m]))", "notifications"),
+                Query("sum(rate(prometheus_rule_evaluation_failures_total[$__rate_interval])) * 60", "rules"),
+                Query("sum(rate(alertmanager_notifications_failed_total[$__rate_interval])) * 60", "notifications"),
             ),
         ),
     ),

@@ -4,29 +4,40 @@ from typing import Final
 
 from dashboards.limits import alert, objective
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, gauge, mean, narrowed, quantile, rate
 
 __all__ = ["BOARD"]
+
+_SUBJECT: Final = 'subject=~"$subject"'
+_MODEL: Final = 'model_name=~"$model"'
+
+
+def _cost(by: str) -> str:
+    """What the tokens of each second cost."""
+    prices = {"input": "$input_price", "output": "$output_price"}
+    parts = [
+        rate("model_token_count_sum", _MODEL, f'type="{kind}"', by=by) + f" * {price}" for kind, price in prices.items()
+    ]
+    return f"({' + '.join(parts)}) / 1e6"
+
 
 BOARD: Final = Board(
     uid="otel-tutor-rag",
     title="Tutor: RAG and model",
     description="An answer step by step: found, generated, with how many tokens, by which model.",
     variables=(
-        ("subject", "label_values(rag_queries_total, subject)"),
-        ("model", "label_values(model_inference_total, model_name)"),
+        WORKERS,
+        narrowed("subject", "rag_queries_total"),
+        narrowed("model", "model_inference_total", "model_name"),
     ),
+    numbers=(("input_price", "Price of 1M tokens read"), ("output_price", "Price of 1M tokens written")),
     panels=(
         Panel(
             title="Questions by outcome",
             description="Questions each second.",
             kind="lines",
             unit="reqps",
-            queries=(
-                Query(
-                    'sum by (status) (rate(rag_queries_total{job=~"$service",subject=~"$subject"}[$__rate_interval]))',
-                    "{{status}}",
-                ),
-            ),
+            queries=(Query(rate("rag_queries_total", _SUBJECT, by="status"), "{{status}}"),),
         ),
         Panel(
             title="Share of questions without an answer",
@@ -43,9 +54,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, subject) (rate(rag_retrieval_duration_seconds_bucket{job=~"$service",subject=~"$subject"}[$__rate_interval])))',
-                    "{{subject}}",
-                    exemplars=True,
+                    quantile(0.95, "rag_retrieval_duration_seconds", _SUBJECT, by="subject"), "{{subject}}", exemplars=True
                 ),
             ),
             limit=objective("rag-retrieval"),
@@ -57,9 +66,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, subject) (rate(rag_generation_duration_seconds_bucket{job=~"$service",subject=~"$subject"}[$__rate_interval])))',
-                    "{{subject}}",
-                    exemplars=True,
+                    quantile(0.95, "rag_generation_duration_seconds", _SUBJECT, by="subject"), "{{subject}}", exemplars=True
                 ),
             ),
         ),
@@ -68,12 +75,7 @@ BOARD: Final = Board(
             description="Average number of passages handed to the model.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (subject) (rate(rag_context_documents_sum{job=~"$service",subject=~"$subject"}[$__rate_interval])) / sum by (subject) (rate(rag_context_documents_count{job=~"$service",subject=~"$subject"}[$__rate_interval]))',
-                    "{{subject}}",
-                ),
-            ),
+            queries=(Query(mean("rag_context_documents", _SUBJECT, by="subject"), "{{subject}}"),),
         ),
         Panel(
             title="Inference by model, P95",
@@ -82,7 +84,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, model_name, quantization_type) (rate(model_inference_duration_seconds_bucket{job=~"$service",model_name=~"$model"}[$__rate_interval])))',
+                    quantile(0.95, "model_inference_duration_seconds", _MODEL, by="model_name, quantization_type"),
                     "{{model_name}} {{quantization_type}}",
                     exemplars=True,
                 ),
@@ -96,7 +98,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, model_name) (rate(gen_ai_client_operation_time_to_first_chunk_seconds_bucket{job=~"$service",model_name=~"$model"}[$__rate_interval])))',
+                    quantile(0.95, "gen_ai_client_operation_time_to_first_chunk_seconds", _MODEL, by="model_name"),
                     "{{model_name}}",
                     exemplars=True,
                 ),
@@ -104,39 +106,38 @@ BOARD: Final = Board(
         ),
         Panel(
             title="Tokens",
-            description="Tokens each second, read and written; with a price for each, this is the cost.",
+            description="Tokens each second, read and written.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (model_name, type) (rate(model_token_count_sum{job=~"$service",model_name=~"$model"}[$__rate_interval]))',
-                    "{{model_name}} {{type}}",
-                ),
-            ),
+            queries=(Query(rate("model_token_count_sum", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
         ),
         Panel(
             title="Tokens per call",
             description="Average of a call, read and written.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (model_name, type) (rate(model_token_count_sum{job=~"$service",model_name=~"$model"}[$__rate_interval])) / sum by (model_name, type) (rate(model_token_count_count{job=~"$service",model_name=~"$model"}[$__rate_interval]))',
-                    "{{model_name}} {{type}}",
-                ),
-            ),
+            queries=(Query(mean("model_token_count", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
+        ),
+        Panel(
+            title="Cost per question",
+            description="Of the models chosen, in the currency of the two prices: set those at the top of this dashboard.",
+            kind="lines",
+            unit="short",
+            queries=(Query(f"{_cost('job')} / {rate('rag_queries_total', by='job')}", "{{job}}"),),
+        ),
+        Panel(
+            title="Cost per hour",
+            description="At the present pace, in the currency of the two prices at the top of this dashboard.",
+            kind="lines",
+            unit="short",
+            queries=(Query(f"{_cost('model_name')} * 3600", "{{model_name}}"),),
         ),
         Panel(
             title="Model calls that fail",
             description="Failed calls each second.",
             kind="lines",
             unit="reqps",
-            queries=(
-                Query(
-                    'sum by (model_name) (rate(model_inference_total{job=~"$service",model_name=~"$model",status="error"}[$__rate_interval]))',
-                    "{{model_name}}",
-                ),
-            ),
+            queries=(Query(rate("model_inference_total", _MODEL, 'status="error"', by="model_name"), "{{model_name}}"),),
             quiet="No call to a model has failed.",
         ),
         Panel(
@@ -144,11 +145,7 @@ BOARD: Final = Board(
             description="What each loaded model occupies in a worker.",
             kind="lines",
             unit="bytes",
-            queries=(
-                Query(
-                    'max by (model_name) (model_memory_usage_bytes{job=~"$service",model_name=~"$model"})', "{{model_name}}"
-                ),
-            ),
+            queries=(Query(gauge("max", "model_memory_usage_bytes", _MODEL, by="model_name"), "{{model_name}}"),),
         ),
         Panel(
             title="Practice answers that are right",
@@ -157,7 +154,9 @@ BOARD: Final = Board(
             unit="percentunit",
             queries=(
                 Query(
-                    'sum by (subject) (rate(student_practice_answers_total{job=~"$service",subject=~"$subject",correct="true"}[$__rate_interval])) / sum by (subject) (rate(student_practice_answers_total{job=~"$service",subject=~"$subject"}[$__rate_interval]))',
+                    rate("student_practice_answers_total", _SUBJECT, 'correct="true"', by="subject")
+                    + " / "
+                    + rate("student_practice_answers_total", _SUBJECT, by="subject"),
                     "{{subject}}",
                 ),
             ),

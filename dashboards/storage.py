@@ -3,6 +3,7 @@
 from typing import Final
 
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, gauge, quantile, rate
 
 __all__ = ["BOARD"]
 
@@ -10,6 +11,7 @@ BOARD: Final = Board(
     uid="otel-tutor-storage",
     title="Tutor: database and vector store",
     description="Where an answer's time goes below the tutor.",
+    variables=(WORKERS,),
     panels=(
         Panel(
             title="Statements by operation, P95",
@@ -18,9 +20,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, operation) (rate(db_client_operation_duration_seconds_bucket{job=~"$service"}[$__rate_interval])))',
-                    "{{operation}}",
-                    exemplars=True,
+                    quantile(0.95, "db_client_operation_duration_seconds", by="operation"), "{{operation}}", exemplars=True
                 ),
             ),
         ),
@@ -29,12 +29,7 @@ BOARD: Final = Board(
             description="Each second, by outcome.",
             kind="lines",
             unit="ops",
-            queries=(
-                Query(
-                    'sum by (status) (rate(db_client_operation_duration_seconds_count{job=~"$service"}[$__rate_interval]))',
-                    "{{status}}",
-                ),
-            ),
+            queries=(Query(rate("db_client_operation_duration_seconds_count", by="status"), "{{status}}"),),
         ),
         Panel(
             title="Connections",
@@ -42,8 +37,8 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(
-                Query('sum by (pool, state) (db_client_connections{job=~"$service"})', "{{pool}} {{state}}"),
-                Query('sum by (pool) (db_client_connections_max{job=~"$service"})', "{{pool}} most"),
+                Query(gauge("sum", "db_client_connections", by="pool, state"), "{{pool}} {{state}}"),
+                Query(gauge("sum", "db_client_connections_max", by="pool"), "{{pool}} most"),
             ),
         ),
         Panel(
@@ -51,13 +46,7 @@ BOARD: Final = Board(
             description="None while the pool has one.",
             kind="lines",
             unit="s",
-            queries=(
-                Query(
-                    'histogram_quantile(0.95, sum by (le, pool) (rate(db_client_connection_wait_seconds_bucket{job=~"$service"}[$__rate_interval])))',
-                    "{{pool}}",
-                    exemplars=True,
-                ),
-            ),
+            queries=(Query(quantile(0.95, "db_client_connection_wait_seconds", by="pool"), "{{pool}}", exemplars=True),),
         ),
         Panel(
             title="Searches by collection, P95",
@@ -66,9 +55,7 @@ BOARD: Final = Board(
             unit="s",
             queries=(
                 Query(
-                    'histogram_quantile(0.95, sum by (le, collection) (rate(vector_store_search_duration_seconds_bucket{job=~"$service"}[$__rate_interval])))',
-                    "{{collection}}",
-                    exemplars=True,
+                    quantile(0.95, "vector_store_search_duration_seconds", by="collection"), "{{collection}}", exemplars=True
                 ),
             ),
         ),
@@ -77,19 +64,14 @@ BOARD: Final = Board(
             description="Each second, by outcome.",
             kind="lines",
             unit="ops",
-            queries=(
-                Query(
-                    'sum by (collection, status) (rate(vector_store_search_total{job=~"$service"}[$__rate_interval]))',
-                    "{{collection}} {{status}}",
-                ),
-            ),
+            queries=(Query(rate("vector_store_search_total", by="collection, status"), "{{collection}} {{status}}"),),
         ),
         Panel(
             title="Documents",
             description="In each collection.",
             kind="lines",
             unit="short",
-            queries=(Query('max by (collection) (vector_store_documents_total{job=~"$service"})', "{{collection}}"),),
+            queries=(Query(gauge("max", "vector_store_documents_total", by="collection"), "{{collection}}"),),
         ),
     ),
 )

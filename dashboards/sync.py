@@ -4,6 +4,7 @@ from typing import Final
 
 from dashboards.limits import alert
 from dashboards.panels import Board, Panel, Query
+from dashboards.promql import WORKERS, quantile, rate
 
 __all__ = ["BOARD"]
 
@@ -11,6 +12,7 @@ BOARD: Final = Board(
     uid="otel-tutor-sync",
     title="Tutor: sync",
     description="What waits for the central database, and how its moving goes.",
+    variables=(WORKERS,),
     panels=(
         Panel(
             title="Records that wait",
@@ -25,34 +27,21 @@ BOARD: Final = Board(
             description="In each minute.",
             kind="lines",
             unit="cpm",
-            queries=(
-                Query('sum by (status) (rate(sync_operations_total{job=~"$service"}[$__rate_interval])) * 60', "{{status}}"),
-            ),
+            queries=(Query(rate("sync_operations_total", by="status") + " * 60", "{{status}}"),),
         ),
         Panel(
             title="Duration, P95",
             description="Of one synchronisation.",
             kind="lines",
             unit="s",
-            queries=(
-                Query(
-                    'histogram_quantile(0.95, sum by (le, job) (rate(sync_duration_seconds_bucket{job=~"$service"}[$__rate_interval])))',
-                    "{{job}}",
-                    exemplars=True,
-                ),
-            ),
+            queries=(Query(quantile(0.95, "sync_duration_seconds", by="job"), "{{job}}", exemplars=True),),
         ),
         Panel(
             title="Records moved",
             description="Each second, by type.",
             kind="lines",
             unit="short",
-            queries=(
-                Query(
-                    'sum by (record_type) (rate(sync_records_processed_total{job=~"$service"}[$__rate_interval]))',
-                    "{{record_type}}",
-                ),
-            ),
+            queries=(Query(rate("sync_records_processed_total", by="record_type"), "{{record_type}}"),),
         ),
         Panel(
             title="Share that fails",
