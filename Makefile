@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-compose browser lint bench clean
+.PHONY: demo test test-compose test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -19,6 +19,10 @@ browser: # one test opens a page
 test-compose: .venv/ready
 	$(BIN)/otel-tutor build
 	$(BIN)/pytest -m containers tests/compose
+
+# the dashboards against Grafana's own types; node and npm, whose registry it asks
+test-grafana: .venv/ready
+	$(BIN)/pytest -m grafana tests/dashboards
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
