@@ -28,6 +28,7 @@ from tests.dashboards.queries import PANELS, QUERIES, filled
 from tests.stack.conftest import Running
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
+VARIABLES = sorted({variable for board in BOARDS for variable in board.variables})
 DOTS = [query for _, panel in PANELS for query in panel.queries if query.exemplars]
 
 
@@ -128,6 +129,17 @@ def test_a_query_of_a_panel_has_data_and_the_labels_of_its_legend(busy: Running,
     labels = set(re.findall(r"{{(\w+)}}", query.legend))
     assert all(labels <= sample.labels.keys() for sample in samples)
     assert all(sample.value == sample.value for sample in samples) or panel.kind == "lines"  # a gauge never shows NaN
+
+
+@pytest.mark.parametrize(("name", "values"), VARIABLES)
+def test_a_variable_has_values_to_choose_from(busy: Running, name: str, values: str) -> None:
+    found = re.fullmatch(r"label_values\((.+), (\w+)\)", values)
+    assert found is not None
+
+    samples = wait_for(lambda: busy.backends.query(f"count by ({found[2]}) ({filled(found[1])})"), bool, seconds=60)
+
+    assert samples
+    assert all(sample.labels.get(found[2]) for sample in samples), name
 
 
 @pytest.mark.parametrize("query", DOTS, ids=lambda query: query.expr)
