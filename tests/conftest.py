@@ -23,6 +23,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         if name.startswith("OTEL_"):
             del os.environ[name]
     os.environ["OTEL_TUTOR_DATA"] = str(tmp_path_factory.mktemp("data"))
+    os.environ["OTEL_TUTOR_MODE"] = "native"  # whatever engine the machine has; tests/compose is about the other one
     yield
     os.environ.clear()
     os.environ.update(before)

@@ -54,7 +54,7 @@ def test_the_wheel_runs_the_stack_and_configures_an_app(repository: Path, tmp_pa
         **{variable(name): str(number) for name, number in ports.items()},
     }
     try:
-        assert re.search(r"^collector +0\.158\.0 +running", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
+        assert re.search(r"^collector +0\.158\.0 +ready", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
         check(python, "-W", "error", "-c", "import otel_tutor; otel_tutor.configure()", cwd=tmp_path, env=environ)
         for words, needed in COMMANDS.items():
             told = subprocess.run(

@@ -5,7 +5,9 @@ import contextlib
 import importlib.util
 import shutil
 import signal
+import sqlite3
 import sys
+from pathlib import Path
 from typing import Final
 
 import click
@@ -13,52 +15,86 @@ from rich.console import Console
 from rich.table import Table
 
 from otel_tutor.cli.signals import show_spans
-from otel_tutor.cli.stack import binaries, port_option
+from otel_tutor.cli.stack import binaries, choose_ports, has_page, mode_option, pick, port_option
+from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends
-from otel_tutor.stack.ports import LOOPBACK, Ports, choose
+from otel_tutor.stack.choice import AnyStack, current
+from otel_tutor.stack.containers import ContainerStack
+from otel_tutor.stack.ports import LOOPBACK, Ports
 from otel_tutor.stack.project import configured
-from otel_tutor.stack.stack import Stack
-from otel_tutor.top.program import missing, top_programs
+from otel_tutor.top.program import page_programs
 
 __all__ = ["check_extra", "demo"]
 
+_STUDENTS: Final = ("students",)  # of compose.yaml: the load is sent from here, and counted
 _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 
 
 @click.command(epilog="Example: otel-tutor demo --once --seconds 20")
 @click.option("--once", is_flag=True, help="Stop after the report, also on a terminal.")
 @click.option("--seconds", default=60, show_default=True, type=click.IntRange(5, 3600), help="How long the load runs.")
+@mode_option
 @port_option
-def demo(once: bool, seconds: int, ports: tuple[str, ...]) -> None:
+def demo(once: bool, seconds: int, mode: str | None, ports: tuple[str, ...]) -> None:
     """Observe a real tutoring app: build what is missing, start all, ask questions, report what arrived."""
     check_extra()
-    console = Console(soft_wrap=True, highlight=False)
-    stack = Stack(data_folder() / "demo")
-    if stack.is_running():
-        raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
-    chosen = choose(ports)
-    found = binaries(console)
-    # Each demo starts from nothing, so that what it reports is its own.
-    shutil.rmtree(stack.data, ignore_errors=True)
+    console, data = Console(soft_wrap=True, highlight=False), data_folder() / "demo"
+    lock = _alone(data)
+    chosen = choose_ports(ports)
+    stack = pick(console, mode, current(data), _STUDENTS)
     # SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is stopped in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with console.status("starting") as shown:
-            programs = [tutor_program(stack.data, chosen), *top_programs(stack.data, chosen, configured())]
-            stack.up(found, chosen, extra=programs, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
+        _start(console, stack, chosen)
         lost = _observe(console, chosen, seconds)
+        _show_addresses(console, stack)
         if not once and console.is_terminal and sys.stdin.isatty():
             console.print("\nThe tutor stays up; stop everything with Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
     finally:
-        stack.down()
+        _clear(stack)
+        lock.release()
     if lost:
         raise OtelTutorError(f"not everything arrived: {'; '.join(lost)}")
+
+
+def _alone(data: Path) -> ProcessLock:
+    """Held while the demo runs: containers, unlike processes, outlive a demo that was killed and tell nothing."""
+    lock = ProcessLock(data.with_suffix(".lock"))
+    try:
+        data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = lock.acquire()
+    except (OSError, sqlite3.Error) as error:
+        raise StackError(f"{data.parent} cannot be used ({error}): set OTEL_TUTOR_DATA to another folder") from None
+    if not held:
+        raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
+    return lock
+
+
+def _start(console: Console, stack: AnyStack, ports: Ports) -> None:
+    """Each demo starts from nothing, so that what it reports is its own."""
+    _clear(stack)
+    if isinstance(stack, ContainerStack):
+        with console.status("starting") as shown:
+            stack.up(ports, without=_STUDENTS, tell=shown.update)
+        return
+    found = binaries(console)
+    shutil.rmtree(stack.data, ignore_errors=True)
+    with console.status("starting") as shown:
+        programs = [tutor_program(stack.data, ports), *page_programs(stack.data, ports, configured())]
+        stack.up(found, ports, extra=programs, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
+
+
+def _clear(stack: AnyStack) -> None:
+    if isinstance(stack, ContainerStack):
+        stack.down(volumes=True)
+    else:
+        stack.down()
 
 
 def check_extra() -> None:
@@ -95,20 +131,21 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
         console.print(
             f"  {line['_time']} {line.get('severity_text', line.get('severity', ''))} {line['_msg']}", markup=False
         )
-    _show_addresses(console, ports, report.exemplar.trace_id if report.exemplar else "")
     return report.missing(load)
 
 
-def _show_addresses(console: Console, ports: Ports, trace_id: str) -> None:
-    console.print("\n[bold]Open[/]")
-    page = {} if missing() else {"the overview": f"{ports['top']}/"}
-    addresses = page | {
+def _show_addresses(console: Console, stack: AnyStack) -> None:
+    ports = stack.record.ports
+    addresses = {
         "the tutor": f"{ports['app']}/",
         "Prometheus API": f"{ports['prometheus']}/api/v1/query?query=http_requests_total",
-        "Jaeger API": f"{ports['jaeger']}/api/traces/{trace_id}",
+        "Jaeger API": f"{ports['jaeger']}/api/traces?service=tutor",
         "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
         "Alertmanager": f"{ports['alertmanager']}/",
         "notifications": f"{ports['pager']}/notifications",
     }
+    if has_page(stack):
+        addresses = {"the overview": f"{ports['grafana']}/", **addresses}
+    console.print("\n[bold]Open[/]")
     for title, address in addresses.items():
         console.print(f"  {title:<15} http://localhost:{address}")

@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from otel_tutor.cli.slo import running_stack
+from otel_tutor.cli.running import running_ports, running_stack
 from otel_tutor.errors import StackError
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.reference import OTHERS, Other
 from otel_tutor.stack.backends import Backends, Span, tree
+from otel_tutor.stack.containers import ContainerStack
 from otel_tutor.stack.project import configured
 
 __all__ = ["logs", "metrics", "show_spans", "trace"]
@@ -46,10 +47,10 @@ def metrics(pattern: str) -> None:
 
 def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
     try:
-        stack = running_stack()
+        ports = running_ports()
     except StackError:
         return {}
-    with Backends(stack.ports) as backends:
+    with Backends(ports) as backends:
         found = {one.name: backends.query(_VALUE[one.type].format(one.name)) for one in families}
     return {name: f"{samples[0].value:g}" for name, samples in found.items() if samples}
 
@@ -63,7 +64,7 @@ def trace(trace_id: str | None, slowest: bool, errors: bool, service: str) -> No
     """Show a trace as a tree of spans, each with its log lines."""
     if sum(map(bool, (trace_id, slowest, errors))) != 1:
         raise StackError("name one trace: its id, --slowest or --errors")
-    with Backends(running_stack().ports) as backends:
+    with Backends(running_ports()) as backends:
         if trace_id is None:
             found = backends.slowest(service, errors=errors)
             if not found:
@@ -114,16 +115,20 @@ def _severity(line: Mapping[str, str]) -> str:
 @click.option("--trace", "trace_id", metavar="ID", help="The app's log lines of a trace, from VictoriaLogs.")
 def logs(components: tuple[str, ...], follow: bool, trace_id: str | None) -> None:
     """Show the end of what the components of the stack wrote, of all or of some."""
-    stack = running_stack()
     if trace_id:
-        with Backends(stack.ports) as backends:
+        with Backends(running_ports()) as backends:
             for line in _texts(backends.logs_of_trace(_checked(trace_id))):
                 click.echo(line)
         return
+    stack = running_stack()
     known = [program.name for program in stack.status()]
     for name in components:
         if name not in known:
             raise StackError(f"there is no component {name!r}: choose of {', '.join(known)}")
+    if isinstance(stack, ContainerStack):
+        environment = stack.environment(stack.record.ports)
+        subprocess.run(stack.log_command(components or known, follow=follow), cwd=stack.folder, env=environment, check=False)
+        return
     paths = [str(stack.log(name)) for name in components or known]
     subprocess.run(["tail", "-n", "20", *(["-F"] if follow else []), "--", *paths], check=False)
 

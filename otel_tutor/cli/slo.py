@@ -7,23 +7,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from otel_tutor.cli.running import running_ports, running_stack
 from otel_tutor.errors import StackError
 from otel_tutor.objectives import read_objectives
-from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends
-from otel_tutor.stack.stack import Stack
+from otel_tutor.stack.project import configured
 
 __all__ = ["running_stack", "slo"]
 
 _COLUMNS: Final = ("objective", "service", "target", "5 min", "1 h", "30 days", "budget left", "burn rate")
-
-
-def running_stack() -> Stack:
-    """The stack of this user, else the demo's. Raises StackError when neither runs."""
-    for stack in (Stack(data_folder()), Stack(data_folder() / "demo")):
-        if stack.is_running():
-            return stack
-    raise StackError("the stack is not running: start it with `otel-tutor up`, or `otel-tutor demo`")
 
 
 @click.command(epilog="Example: otel-tutor slo")
@@ -32,14 +24,15 @@ def slo() -> None:
 
     The budget is that of 30 days, or of the time for which there are data. A burn rate of 1 uses up exactly the budget.
     """
-    stack = running_stack()
     table = Table(*_COLUMNS, box=None, pad_edge=False)
-    with Backends(stack.ports) as backends:
+    with Backends(running_ports()) as backends:
         targets = {one.labels["slo"]: one.value for one in backends.query("slo:target:ratio")}
         if not targets:
             raise StackError("Prometheus has evaluated no objective yet: wait half a minute and ask again")
         windows = {window: _ratios(backends, window) for window in ("5m", "1h", "30d")}
-    for one in read_objectives(stack.data / "config").objectives:
+    for one in read_objectives(configured()).objectives:
+        if one.slo not in targets:  # written since the stack was started
+            continue
         for job in sorted({job for ratios in windows.values() for name, job in ratios if name == one.slo}) or ["-"]:
             bad = {window: ratios.get((one.slo, job)) for window, ratios in windows.items()}
             table.add_row(one.title, job, f"{targets[one.slo]:.1%}", *_cells(bad, 1 - targets[one.slo]))

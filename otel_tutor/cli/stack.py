@@ -1,8 +1,7 @@
-"""`otel-tutor build`, `up`, `down` and `status`."""
+"""`otel-tutor build`, `up`, `restart`, `down` and `status`."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 from rich.console import Console
@@ -11,16 +10,36 @@ from rich.table import Table
 from otel_tutor.cli.progress import BuildDisplay
 from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
+from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.build import Binaries, provide
+from otel_tutor.stack.choice import COMPOSE, NATIVE, AnyStack, choose_stack, current, requested
+from otel_tutor.stack.compose import environment
+from otel_tutor.stack.containers import ContainerStack
 from otel_tutor.stack.files import cache_folder, shipped
 from otel_tutor.stack.ports import DEFAULTS, Ports, choose
 from otel_tutor.stack.project import configured
-from otel_tutor.stack.stack import Stack
-from otel_tutor.top.program import top_programs
+from otel_tutor.stack.status import seconds_since_data
+from otel_tutor.top.program import page_programs
 
-__all__ = ["binaries", "build", "down", "port_option", "restart", "status", "up"]
+__all__ = [
+    "binaries",
+    "build",
+    "choose_ports",
+    "down",
+    "has_page",
+    "mode_option",
+    "pick",
+    "port_option",
+    "restart",
+    "status",
+    "up",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_APP: Final = ("tutor", "students")  # of compose.yaml, what `up` leaves out: the app is the user's own
+_MINUTE: Final = 60
+_HOUR: Final = 3600
 
 
 def port_option(command: F) -> F:
@@ -34,10 +53,34 @@ def port_option(command: F) -> F:
     )(command)
 
 
+def mode_option(command: F) -> F:
+    """The options that choose between processes and containers."""
+    native = click.option("--native", "mode", flag_value=NATIVE, help="Run the components as processes.")
+    compose = click.option("--compose", "mode", flag_value=COMPOSE, help="Run them in containers, by compose.yaml.")
+    return native(compose(command))
+
+
 def binaries(console: Console) -> Binaries:
     """Every binary of the stack, built where missing, with progress on the console."""
     with BuildDisplay(console) as display:
         return provide(shipped(), cache_folder(), display)
+
+
+def choose_ports(overrides: Sequence[str]) -> dict[str, int]:
+    """The ports to use: options first, then the environment, then the project's .env, then the defaults."""
+    return choose(overrides, environment(configured()))
+
+
+def pick(console: Console, mode: str | None, stack: AnyStack, without: Sequence[str] = ()) -> AnyStack:
+    """The stack to start on a data folder, with what containers need already there."""
+    with console.status("looking for a container engine") as shown:
+        return choose_stack(
+            requested(mode),
+            stack.data,
+            without=without,
+            tell=shown.update,
+            say=lambda why: console.print(why, soft_wrap=True, markup=False, highlight=False),
+        )
 
 
 @click.command(epilog="Example: otel-tutor build")
@@ -48,6 +91,7 @@ def build() -> None:
 
 
 @click.command(epilog="Example: otel-tutor up --port prometheus=9091")
+@mode_option
 @port_option
 @click.option(
     "--overlay",
@@ -56,70 +100,96 @@ def build() -> None:
     metavar="NAME|PATH",
     help="Merge a file of collector/overlays, or one of your own, over the Collector's configuration.",
 )
-def up(ports: tuple[str, ...], overlays: tuple[str, ...]) -> None:
-    """Start the stack and wait until it is ready; build what is missing first."""
-    console, stack = Console(), Stack(data_folder())
+def up(mode: str | None, ports: tuple[str, ...], overlays: tuple[str, ...]) -> None:
+    """Start the stack and wait until it is ready: in containers where an engine answers, else as processes."""
+    console, stack = Console(), current(data_folder())
     if stack.is_running():
+        running = COMPOSE if isinstance(stack, ContainerStack) else NATIVE
+        if requested(mode) not in {None, running}:
+            raise StackError(f"the stack is up already, {_SAID[running]}: `otel-tutor down` first")
         console.print("The stack is up already.")
     else:
-        _start(console, stack, choose(ports), overlays)
+        stack = pick(console, mode, stack, _APP)
+        _start(console, stack, choose_ports(ports), overlays)
     _say_where(console, stack)
+
+
+_SAID: Final = {NATIVE: "as processes", COMPOSE: "in containers"}
 
 
 @click.command(epilog="Example: otel-tutor restart")
 def restart() -> None:
     """Stop the stack and start it again, with the same ports and overlays and the files as they are now."""
-    console, stack = Console(), Stack(data_folder())
-    ports, overlays = stack.ports, stack.overlays
+    console, stack = Console(), current(data_folder())
+    ports, overlays = stack.record.ports, stack.record.overlays
     stack.down()
     _start(console, stack, ports, overlays)
     _say_where(console, stack)
 
 
-def _start(console: Console, stack: Stack, ports: Ports, overlays: Sequence[str]) -> None:
+def _start(console: Console, stack: AnyStack, ports: Ports, overlays: Sequence[str]) -> None:
+    if isinstance(stack, ContainerStack):
+        with console.status("starting") as shown:
+            stack.up(ports, overlays=overlays, without=_APP, tell=shown.update)
+        return
     found = binaries(console)
-    page = top_programs(stack.data, ports, configured())
+    page = page_programs(stack.data, ports, configured())
     with console.status("starting") as shown:
         stack.up(found, ports, overlays=overlays, extra=page, tell=lambda name: shown.update(f"starting {name}"))
 
 
-def _say_where(console: Console, stack: Stack) -> None:
+def _say_where(console: Console, stack: AnyStack) -> None:
     _show(console, stack)
-    if any(program.name == "top" for program in stack.status()):
-        console.print(f"See it at http://localhost:{stack.ports['top']}, or in this terminal with `otel-tutor top`.")
-    console.print(f"Send OTLP to http://localhost:{stack.ports['otlp']}; stop with `otel-tutor down`.")
+    ports = stack.record.ports
+    if has_page(stack):
+        console.print(f"See it at http://localhost:{ports['grafana']}, or in this terminal with `otel-tutor top`.")
+    console.print(f"Send OTLP to http://localhost:{ports['otlp']}; stop with `otel-tutor down`.")
+
+
+def has_page(stack: AnyStack) -> bool:
+    """Whether something to look at is on Grafana's port."""
+    return not {"top", "grafana"}.isdisjoint(program.name for program in stack.status())
 
 
 @click.command(epilog="Example: otel-tutor down")
 def down() -> None:
     """Stop the stack; its data stay."""
-    stack = Stack(data_folder())
-    Console().print(f"Stopped; data stay in {stack.data}." if stack.down() else "The stack was not running.")
+    stack = current(data_folder())
+    where = f"volumes of {stack.project}" if isinstance(stack, ContainerStack) else str(stack.data)
+    Console(soft_wrap=True).print(f"Stopped; data stay in {where}." if stack.down() else "The stack was not running.")
 
 
 @click.command(epilog="Example: otel-tutor status")
 def status() -> None:
-    """Show what runs, where, since when, and whether it answers."""
-    stack = Stack(data_folder())
+    """Show what runs, where, since when, whether it answers, and how long ago it last received anything."""
+    stack = current(data_folder())
     _show(Console(), stack)
     unready = [program.name for program in stack.status() if not program.ready]
     if unready:
-        raise StackError(f"not ready: {', '.join(unready)}: see {stack.supervisor.logs}, or `otel-tutor down` and `up`")
+        raise StackError(f"not ready: {', '.join(unready)}: see `otel-tutor logs {unready[0]}`, or `down` and `up` again")
 
 
-def _show(console: Console, stack: Stack) -> None:
+def _show(console: Console, stack: AnyStack) -> None:
+    with Backends(stack.record.ports) as backends:
+        since = seconds_since_data(backends)
     table = Table(box=None, pad_edge=False)
-    for column in ("component", "version", "state", "pid", "up", "memory", "port", "ready"):
+    for column in ("component", "version", "state", "pid", "up", "memory", "port", "last data"):
         table.add_column(column)
     for program in stack.status():
         table.add_row(
             program.name,
             program.version or "from PATH",
-            program.state.lower(),
+            "ready" if program.ready else "unready" if program.state == "running" else program.state,
             str(program.pid or "-"),
-            str(timedelta(seconds=int(program.uptime))),
+            _age(program.uptime),
             f"{program.memory / 2**20:.0f} MB",
-            str(next(iter(program.ports.values()))),
-            "yes" if program.ready else "no",
+            str(program.port or "-"),
+            f"{_age(since[program.name])} ago" if program.name in since else "-",
         )
     console.print(table)
+
+
+def _age(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / _MINUTE:.0f} min" if seconds < _HOUR else f"{seconds / _HOUR:.0f} h"

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from otel_tutor.cli.slo import running_stack
+from otel_tutor.cli.running import running_ports
 from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, check_free
@@ -28,17 +28,17 @@ _SERVED: Final = "TEXTUAL_DRIVER"  # set where a browser is the terminal
 @click.option("--once", is_flag=True, help="Print one frame and end.")
 @click.option("--web", is_flag=True, help="Serve it on this machine, for a browser, until Ctrl-C.")
 @click.option(
-    "--web-port", default=DEFAULTS["top"], show_default=True, type=click.IntRange(1, 65535), help="The port for --web."
+    "--web-port", default=DEFAULTS["grafana"], show_default=True, type=click.IntRange(1, 65535), help="The port for --web."
 )
 def top(once: bool, web: bool, web_port: int) -> None:
     """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
     if names := missing():
         raise StackError(f"top needs {', '.join(names)}: pip install 'otel-tutor[top]'")
-    stack, configuration = running_stack(), configured()
+    ports, configuration = running_ports(), configured()
     if once:
         from otel_tutor.top.overview import read_frame, read_panels
 
-        with Backends(stack.ports) as backends:
+        with Backends(ports) as backends:
             _print(Console(), read_frame(backends, read_panels(configuration)))
     elif web:
         _serve(web_port)
@@ -47,7 +47,7 @@ def top(once: bool, web: bool, web_port: int) -> None:
 
         if not sys.stdout.isatty() and _SERVED not in os.environ:
             raise StackError("top needs a terminal: `otel-tutor top --once` prints one frame")
-        Top(configuration, stack.ports).run()
+        Top(configuration, ports).run()
 
 
 def _serve(port: int) -> None:

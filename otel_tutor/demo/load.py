@@ -5,6 +5,7 @@ It knows HTTP only, so that what it counts can be held against what telemetry sa
 
 import asyncio
 import itertools
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
@@ -190,4 +191,5 @@ class _Load:
 
 
 if __name__ == "__main__":  # python -m otel_tutor.demo.load URL STUDENTS PAUSE, until it is told to stop
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container has no default for it
     asyncio.run(run_load(sys.argv[1], seconds=float("inf"), concurrency=int(sys.argv[2]), pause=float(sys.argv[3])))

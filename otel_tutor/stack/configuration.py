@@ -14,10 +14,11 @@ from otel_tutor.objectives import write_rules
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, Ports
 
-__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out"]
+__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "lay_out_for_containers"]
 
 _FOLDERS: Final = ("collector", "alerts")
 _BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
+_PAGER: Final = f"http://pager:{DEFAULTS['pager']}/"
 _OWN_METRICS: Final = {  # job -> port on which the component shows metrics of its own
     "collector": "collector-metrics",
     "prometheus": "prometheus",
@@ -84,9 +85,7 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
 
     Raises OSError, and ConfigurationError for objectives that cannot be.
     """
-    for folder in _FOLDERS:
-        shutil.rmtree(target / folder, ignore_errors=True)
-        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build"))
+    _copy(source, target)
     # In place of the names by which containers know each other.
     targets = {
         "app": [_target(ports["metrics"])],
@@ -96,18 +95,36 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
     for name, one in targets.items():
         path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
         path.write_text(yaml.safe_dump(one), encoding="utf-8")
-    write_rules(target)
-    for path in (*(target / "alerts").glob("r*/*.*"),):  # receivers, rules, runbooks
+    for path in (target / "alerts" / "receivers").iterdir():
         text = path.read_text(encoding="utf-8")
-        path.write_text(_addressed(text, ports), encoding="utf-8")
+        path.write_text(text.replace(_PAGER, f"http://{LOOPBACK}:{ports['pager']}/"), encoding="utf-8")
+    _address(target, ports)
 
 
-def _addressed(text: str, ports: Ports) -> str:
-    """The links that people open, and the pager, as this machine has them; an address of the user's own stays."""
-    text = text.replace(f"http://pager:{DEFAULTS['pager']}/", f"http://{LOOPBACK}:{ports['pager']}/")
-    for name, default in DEFAULTS.items():
-        text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
-    return re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda found: f"localhost:{ports[found[1]]}", text)
+def lay_out_for_containers(source: Path, target: Path, ports: Ports) -> None:
+    """The same for components that know each other by name, and Grafana's files besides."""
+    _copy(source, target)
+    for part in ("json", "provisioning"):
+        shutil.rmtree(target / "dashboards" / part, ignore_errors=True)
+        shutil.copytree(source / "dashboards" / part, target / "dashboards" / part)
+    _address(target, ports)
+
+
+def _copy(source: Path, target: Path) -> None:
+    for folder in _FOLDERS:
+        shutil.rmtree(target / folder, ignore_errors=True)
+        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build"))
+    write_rules(target)
+
+
+def _address(target: Path, ports: Ports) -> None:
+    """Links that people open, as this machine has them; an address of the user's own stays."""
+    for path in (target / "alerts").glob("r*/*.*"):  # receivers, rules, runbooks
+        text = path.read_text(encoding="utf-8")
+        for name, default in DEFAULTS.items():
+            text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
+        text = re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda found: f"localhost:{ports[found[1]]}", text)
+        path.write_text(text, encoding="utf-8")
 
 
 def _target(port: int, **labels: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ It also serves the runbooks, so that an alert's link leads somewhere on a machin
 
 import json
 import os
+import signal
 import sys
 import time
 from collections import deque
@@ -87,6 +88,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 def serve(port: int, runbooks: Path) -> None:
     """Serve until the process is told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container has no default for it
     with Pager((os.environ.get("OTEL_TUTOR_BIND", "127.0.0.1"), port), runbooks) as pager:
         pager.serve_forever()
 

@@ -18,7 +18,7 @@ Ports = Mapping[str, int]
 # What users open or send to, then what the components use between themselves.
 DEFAULTS: Final[Ports] = {
     "app": 8000,
-    "top": 3000,
+    "grafana": 3000,
     "otlp": 4317,
     "prometheus": 9090,
     "jaeger": 16686,

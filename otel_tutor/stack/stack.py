@@ -1,16 +1,13 @@
 """The native stack of one data folder: up, down and what is running."""
 
-import json
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx2
 import psutil
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -22,26 +19,14 @@ from otel_tutor.stack.configuration import check_by_components, check_yaml, lay_
 from otel_tutor.stack.ports import Ports, check_free
 from otel_tutor.stack.programs import Program, stack_environment, stack_programs
 from otel_tutor.stack.project import configured
+from otel_tutor.stack.record import Record
+from otel_tutor.stack.status import Status, answers
 from otel_tutor.stack.supervision import Supervisor
 
-__all__ = ["Stack", "Status"]
+__all__ = ["Stack"]
 
 _READY_SECONDS: Final = 60  # generous: a component that recovers a large write-ahead log is slow to be ready
 _ALIVE: Final = ("STARTING", "RUNNING")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """One program as it is now."""
-
-    name: str
-    state: str  # as supervisord says it: RUNNING, STOPPED, FATAL, ...
-    pid: int | None
-    uptime: float  # seconds
-    ports: Mapping[str, int]
-    ready: bool
-    version: str  # of the component; empty where it came from PATH
-    memory: int  # bytes resident, of the process and its children
 
 
 class Stack:
@@ -50,21 +35,16 @@ class Stack:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.supervisor = Supervisor(data)
-        self._record = data / "stack.json"
+        self.record = Record(data)
 
     @property
     def ports(self) -> dict[str, int]:
         """The ports of the running stack. Raises StackError when none runs."""
-        return dict(self._recorded()["ports"])
-
-    @property
-    def overlays(self) -> list[str]:
-        """The overlays of the running stack. Raises StackError when none runs."""
-        return list(self._recorded()["overlays"])
+        return self.record.ports
 
     def is_running(self) -> bool:
         """Whether this data folder's stack is up."""
-        return self._record.is_file() and self.supervisor.is_running()
+        return self.record.exists() and self.supervisor.is_running()
 
     def up(
         self,
@@ -98,8 +78,7 @@ class Stack:
             {"name": program.name, "ready": program.ready, "ports": program.ports, "version": _version(program)}
             for program in programs
         ]
-        record = {"ports": dict(ports), "overlays": list(overlays), "programs": recorded}
-        self._record.write_text(json.dumps(record), encoding="utf-8")
+        self.record.write(ports=ports, overlays=overlays, programs=recorded)
         try:
             self.supervisor.start(programs, environment, leashed=leashed)
             for program in programs:
@@ -113,14 +92,14 @@ class Stack:
 
     def down(self) -> bool:
         """Stop everything. Returns whether anything was running."""
-        was_running = self._record.is_file() or bool(self.supervisor.processes_left())
+        was_running = self.record.exists() or bool(self.supervisor.processes_left())
         self.supervisor.stop()
-        self._record.unlink(missing_ok=True)
+        self.record.remove()
         return was_running
 
     def status(self) -> list[Status]:
         """Every program in starting order. Raises StackError when the stack is not running."""
-        recorded = self._recorded()
+        recorded = self.record.read()
         try:
             processes = self.supervisor.processes()
         except OSError:
@@ -130,13 +109,6 @@ class Stack:
     def log(self, name: str) -> Path:
         """Where a program's output is."""
         return self.supervisor.logs / f"{name}.log"
-
-    def _recorded(self) -> dict[str, Any]:
-        try:
-            recorded: dict[str, Any] = json.loads(self._record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise StackError("the stack is not running: start it with `otel-tutor up`") from None
-        return recorded
 
     def _lay_out(self, ports: Ports) -> Path:
         configuration = self.data / "config"
@@ -162,7 +134,7 @@ class Stack:
             state = self.supervisor.processes()[program.name]["statename"]
             if state not in _ALIVE:
                 raise StackError(self._failure(program, f"ended ({state.lower()})"))
-            return _answers(program.ready)
+            return answers(program.ready)
 
         try:
             Retrying(
@@ -182,11 +154,11 @@ class Stack:
 def _status(program: Mapping[str, Any], process: Mapping[str, Any], ports: Ports) -> Status:
     return Status(
         name=program["name"],
-        state=process["statename"],
+        state=process["statename"].lower(),
         pid=process["pid"] or None,
         uptime=time.time() - process["start"] if process["pid"] else 0.0,
-        ports={name: ports[name] for name in program["ports"]},
-        ready=_answers(program["ready"]),
+        port=ports[program["ports"][0]],
+        ready=answers(program["ready"]),
         version=program["version"],
         memory=_resident(process["pid"]),
     )
@@ -206,10 +178,3 @@ def _resident(pid: int) -> int:
         return sum(int(one.memory_info().rss) for one in (process, *process.children(recursive=True)))
     except psutil.Error:
         return 0
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=2, trust_env=False).status_code == httpx2.codes.OK
-    except httpx2.HTTPError:
-        return False

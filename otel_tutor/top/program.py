@@ -1,14 +1,16 @@
-"""The overview as a process of the stack: a page on the port where a Grafana would be."""
+"""The page on the port where people look first: a Grafana where one is installed, else the overview."""
 
 import importlib.util
 import sys
 from pathlib import Path
 from typing import Final
 
+from otel_tutor.stack.compose import services
+from otel_tutor.stack.grafana import find_grafana, grafana_program
 from otel_tutor.stack.ports import LOOPBACK, Ports
 from otel_tutor.stack.programs import Program
 
-__all__ = ["missing", "top_programs"]
+__all__ = ["missing", "page_programs"]
 
 _NEEDED: Final = ("textual", "textual_plotext", "textual_serve")
 
@@ -18,15 +20,20 @@ def missing() -> list[str]:
     return [name for name in _NEEDED if importlib.util.find_spec(name) is None]
 
 
-def top_programs(data: Path, ports: Ports, configuration: Path) -> list[Program]:
-    """Serves the stack of that data folder with the panels of that configuration; none where its libraries are missing."""
+def page_programs(data: Path, ports: Ports, configuration: Path) -> list[Program]:
+    """Serves the stack of that data folder with the panels of that configuration; none where libraries are missing.
+
+    Raises OSError where Grafana's files cannot be written.
+    """
+    if (found := find_grafana()) and "grafana" in services(configuration):
+        return [grafana_program(found, configuration, data, ports)]
     if missing():
         return []
     page = Program(
         name="top",
-        command=(sys.executable, "-m", "otel_tutor", "top", "--web", f"--web-port={ports['top']}"),
-        ports=("top",),
-        ready=f"http://{LOOPBACK}:{ports['top']}/",
+        command=(sys.executable, "-m", "otel_tutor", "top", "--web", f"--web-port={ports['grafana']}"),
+        ports=("grafana",),
+        ready=f"http://{LOOPBACK}:{ports['grafana']}/",
         environment={"OTEL_TUTOR_DATA": str(data)},
         folder=configuration,
     )

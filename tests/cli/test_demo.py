@@ -11,6 +11,7 @@ from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.supervision import _socket_folder
 from tests.cli.conftest import Run, left_running
+from tests.cli.test_stack import one_line
 
 
 def test_the_demo_reports_what_the_backends_hold(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:
@@ -41,6 +42,8 @@ def test_an_interrupted_demo_leaves_no_process_behind(
     with (tmp_path / "out").open("w") as output:
         demo = subprocess.Popen([*command, "demo"], stdout=output, stderr=output, env=environment)
     wait_for(lambda: len(left_running(environment)), lambda count: count > 8, seconds=60)
+    second = subprocess.run([*command, "demo"], capture_output=True, text=True, check=False, env=environment)
+    assert "a demo is running already" in one_line(second.stderr)
     demo.send_signal(number)
 
     assert demo.wait(timeout=60) == {signal.SIGKILL: -9}.get(number, 130)

@@ -1,5 +1,6 @@
 """`otel-tutor up`, `status` and `down`, and the mistakes people make with them."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -14,10 +15,13 @@ import psutil
 import pytest
 
 from otel_tutor.cli import cli
+from otel_tutor.demo.load import run_load
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
+from otel_tutor.stack.status import seconds_since_data
 from tests.cli.conftest import Run, left_running
+from tests.stack.conftest import Running
 
 
 def one_line(text: str) -> str:
@@ -35,7 +39,7 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
 
     status = run("status")
     assert status.returncode == 0
-    assert re.findall(r"^(\S+) +\S+ +running", status.stdout, re.MULTILINE) == [
+    assert re.findall(r"^(\S+) +\S+ +ready", status.stdout, re.MULTILINE) == [
         "victorialogs",
         "jaeger",
         "pager",
@@ -50,6 +54,26 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
     again = run("down")
     assert (again.returncode, again.stdout.strip()) == (0, "The stack was not running.")
     assert one_line(run("status").stderr) == "otel-tutor: the stack is not running: start it with `otel-tutor up`"
+
+
+def test_status_says_how_long_ago_each_component_received_anything(running: Running) -> None:
+    asyncio.run(run_load(running.app, requests=8))
+    reached = {"victorialogs", "jaeger", "prometheus", "collector", "tutor"}
+    found = wait_for(lambda: seconds_since_data(running.backends), lambda since: since.keys() >= reached, seconds=60)
+
+    assert found.keys() >= reached
+    assert found.keys() <= {program.name for program in running.stack.status()}
+    assert all(0 <= seconds < 60 for name, seconds in found.items() if name in reached)
+
+
+def test_down_is_certain_also_when_a_component_has_just_died(
+    run: Run, binaries: Binaries, environment: dict[str, str]
+) -> None:
+    assert run("up").returncode == 0
+    (victim,) = [one for one in left_running(environment) if one.name() == "prometheus"]
+    victim.kill()
+    assert "Stopped" in run("down").stdout
+    assert left_running(environment) == []
 
 
 def test_restart_keeps_ports_and_overlays_and_reads_the_files_again(
@@ -116,7 +140,7 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries
 @pytest.mark.parametrize(
     ("port", "said"),
     [
-        ("grafana=3000", "there is no port 'grafana': choose one of app, top, otlp"),
+        ("kibana=3000", "there is no port 'kibana': choose one of app, grafana, otlp"),
         ("jaeger=http", "port jaeger='http' is not a port: use a number from 1 to 65535"),
         ("jaeger=70000", "port jaeger='70000' is not a port"),
         ("jaeger", "port jaeger='' is not a port"),

@@ -54,21 +54,24 @@ class Containers:
         return [name for kind in kinds for name in podman(*kind).stdout.split() if _PROJECT in name]
 
 
-@pytest.fixture(scope="module")
-def containers(
-    binaries: Binaries, services: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Containers]:
-    """Every service but Grafana, whose image cannot be made here."""
+@pytest.fixture(scope="session")
+def images(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every image of compose.yaml but Grafana's, which cannot be made here."""
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     assert missing == [], "see what `make test-compose` wants installed, in the Makefile"
-    scratch, repository = tmp_path_factory.mktemp("compose"), Path(__file__).parents[2]
+    scratch = tmp_path_factory.mktemp("compose")
     (scratch / "containers.conf").write_text(_ENGINE, encoding="utf-8")
     os.environ["CONTAINERS_CONF"] = str(scratch / "containers.conf")
-    build_all(repository, binaries, scratch)
+    build_all(Path(__file__).parents[2], binaries, scratch)
+
+
+@pytest.fixture(scope="module")
+def containers(images: None, services: Mapping[str, Any]) -> Iterator[Containers]:
+    """Every service but Grafana."""
     ports = unused_ports()
     environment = {**os.environ, **{variable(name): str(number) for name, number in ports.items()}}
     with Backends(ports) as backends:
-        running = Containers(ports, backends, environment, repository)
+        running = Containers(ports, backends, environment, Path(__file__).parents[2])
         started = running.compose("up", "-d", "--no-build", *(name for name in services if name != "grafana"))
         try:
             assert started.returncode == 0, started.stdout + started.stderr

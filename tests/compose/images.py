@@ -39,7 +39,7 @@ def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
             shutil.copy("/bin/busybox", folder / "busybox")
             lines[1:1] = ["COPY busybox /bin/wget", "COPY busybox /bin/sh"]
         (folder / "Dockerfile").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        podman("build", "--quiet", "--tag", f"docker.io/{services[service]['image']}", str(folder))
+        podman("build", "--quiet", "--tag", services[service]["image"], str(folder))
     base = (repository / "otel_tutor" / "demo" / "Dockerfile").read_text(encoding="utf-8").partition("FROM ")[2].split()[0]
     if podman("image", "exists", base, check=False).returncode:
         root = scratch / "debian"
@@ -49,7 +49,7 @@ def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
         )
         with (scratch / "debian.tar").open("wb") as archive:
             subprocess.run(["tar", "--create", "--directory", root, "."], check=True, stdout=archive)
-        podman("import", "--quiet", str(scratch / "debian.tar"), f"docker.io/library/{base}")
+        podman("import", "--quiet", str(scratch / "debian.tar"), base)
     with _context(repository, scratch) as context:
         trusted = os.environ.get("SSL_CERT_FILE", ssl.get_default_verify_paths().cafile)  # what this machine's pip trusts
         podman(

@@ -32,12 +32,12 @@ def test_our_image_has_our_version_and_grafana_the_one_the_dashboards_are_for(
     assert ours == {f"otel-tutor/demo:{__version__}"}
     sdk = re.search(r"grafana-foundation-sdk==\d+!(\d+\.\d+)\.", (repository / "pyproject.toml").read_text(encoding="utf-8"))
     assert sdk is not None
-    assert services["grafana"]["image"].startswith(f"grafana/grafana:{sdk[1]}.")
+    assert services["grafana"]["image"].startswith(f"docker.io/grafana/grafana:{sdk[1]}.")
 
 
 def test_ports_are_the_same_and_on_loopback(services: Mapping[str, Any]) -> None:
     published = [port for one in services.values() for port in one.get("ports", ())]
-    defaults = {variable(name): number for name, number in DEFAULTS.items()} | {"GRAFANA_PORT": DEFAULTS["top"]}
+    defaults = {variable(name): number for name, number in DEFAULTS.items()}
     for port in published:
         assert (found := re.fullmatch(r"127\.0\.0\.1:\$\{([A-Z_]+):-(\d+)\}:(\d+)", port)), port
         assert found[2] == found[3]

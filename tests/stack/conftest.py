@@ -45,7 +45,8 @@ def _free_ports() -> Iterator[int]:
     """Each once, below those that the kernel gives to clients, and apart from those of tests that run at the same time."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     first = 15000 + 4000 * (worker % 4)
-    for number in itertools.cycle(range(first, first + 4000)):
+    start = os.getpid() * 101 % 4000  # two runs of the tests on one machine rarely ask for the same
+    for number in (first + (start + step) % 4000 for step in itertools.count()):
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -7,7 +7,7 @@ from typing import Final
 
 from playwright.sync_api import sync_playwright
 
-from otel_tutor.cli.slo import running_stack
+from otel_tutor.cli.running import running_ports
 from otel_tutor.settings import configuration_folder
 from otel_tutor.top.screen import Top
 
@@ -38,6 +38,6 @@ def take_page(address: str) -> None:
 
 if __name__ == "__main__":
     _FOLDER.mkdir(exist_ok=True)
-    ports = running_stack().ports
-    take_page(f"http://localhost:{ports['top']}/")
+    ports = running_ports()
+    take_page(f"http://localhost:{ports['grafana']}/")
     asyncio.run(take_terminal(Top(configuration_folder(), ports)))

@@ -1,0 +1,204 @@
+"""The stack of one data folder in containers: up, down and what is running."""
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from platformdirs import user_data_path
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from otel_tutor.errors import StackError
+from otel_tutor.stack import compose
+from otel_tutor.stack.configuration import check_yaml
+from otel_tutor.stack.engine import Engine
+from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, Ports, check_free, variable
+from otel_tutor.stack.project import configured
+from otel_tutor.stack.record import Record
+from otel_tutor.stack.status import Status, answers
+
+__all__ = ["PUBLISHED", "ContainerStack"]
+
+PUBLISHED: Final[Mapping[str, tuple[str, str, str]]] = {  # service: the port to show, the port to ask, the page there
+    "tutor": ("app", "app", "/health/ready"),
+    "collector": ("otlp", "collector-health", "/"),
+    "jaeger": ("jaeger", "jaeger", "/"),
+    "victorialogs": ("victorialogs", "victorialogs", "/health"),
+    "node-exporter": ("node-exporter", "node-exporter", "/"),
+    "prometheus": ("prometheus", "prometheus", "/-/ready"),
+    "alertmanager": ("alertmanager", "alertmanager", "/-/ready"),
+    "pager": ("pager", "pager", "/"),
+    "grafana": ("grafana", "grafana", "/api/health"),
+}
+_READY_SECONDS: Final = 120  # a first start embeds the corpus, and Grafana fetches its plugin
+_STOP_SECONDS: Final = "15"  # the Collector drains its queues
+_UNITS: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+class ContainerStack:
+    """The services of compose.yaml that run for one data folder, with the ports they were started with."""
+
+    def __init__(self, data: Path, engine: Engine) -> None:
+        self.data = data
+        self.engine = engine
+        self.record = Record(data)
+        self.folder = data / "config"  # compose is run here
+        self.project = _project(data)
+
+    def is_running(self) -> bool:
+        """Whether a container of this data folder's stack runs."""
+        return self.record.exists() and any(_state(one) == "running" for one in self._containers())
+
+    def up(
+        self,
+        ports: Ports,
+        *,
+        overlays: Sequence[str] = (),
+        without: Sequence[str] = (),
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Start every service but those `without`, and wait until each is ready; `tell` hears what is done.
+
+        Raises StackError, with everything stopped again, when one does not get ready.
+        """
+        check_yaml(configured())
+        self.provide(without=without, tell=tell)
+        chosen, environment = _chosen(without), self.environment(ports)
+        self._lay_out(ports, overlays)
+        self.engine.remove(self.project)  # what a crash may have left
+        used = {port for name in chosen for port in PUBLISHED.get(name, ())[:2]}
+        check_free({name: ports[name] for name in ports if name in used})
+        engine = {"program": self.engine.program, "compose": list(self.engine.compose)}
+        self.record.write(ports=ports, overlays=overlays, engine=engine, services=chosen)
+        try:
+            tell("starting the containers")
+            self._compose("up", "--detach", "--no-build", *chosen, environment=environment)
+            for name in chosen:
+                tell(f"waiting for {name}")
+                self._wait(name, ports)
+        except BaseException:
+            self.down()
+            raise
+
+    def provide(self, *, without: Sequence[str] = (), tell: Callable[[str], None] = lambda _: None) -> None:
+        """Have every image on this machine: pulled, or built if it is ours. Raises StackError."""
+        for image, is_ours in compose.images(configured(), _chosen(without)).items():
+            if self.engine.has(image):
+                continue
+            if is_ours:
+                tell(f"building {image}")
+                self._lay_out(DEFAULTS, ())
+                source = {"OTEL_TUTOR_SOURCE": str(compose.build_context(self.data)), **self.environment({})}
+                self._compose("build", "pager", environment=source)
+            else:
+                tell(f"pulling {image}")
+                self.engine.pull(image)
+
+    def down(self, *, volumes: bool = False) -> bool:
+        """Stop and remove everything, on request with its data. Returns whether anything was there."""
+        was_running = self.record.exists() or bool(self._containers())
+        if (self.folder / compose.FILE).is_file():
+            also = ["--volumes"] if volumes else []
+            ports = self.record.ports if self.record.exists() else {}
+            self._compose("down", "--timeout", _STOP_SECONDS, *also, environment=self.environment(ports))
+        self.engine.remove(self.project)  # podman-compose leaves the network, and a killed `up` what it had half made
+        self.record.remove()
+        return was_running
+
+    def status(self) -> list[Status]:
+        """Every service that was started, in the order of compose.yaml. Raises StackError when none was."""
+        recorded, memory = self.record.read(), self.engine.memory()
+        found = {_service(one): one for one in self._containers() if not _is_done(one)}
+        order = [name for name in recorded["services"] if name in found]
+        return [_status(name, found[name], recorded["ports"], memory) for name in order]
+
+    def log_command(self, names: Sequence[str], *, follow: bool) -> list[str]:
+        """The command that shows the end of what services wrote, of all or of some; to be run in `folder`."""
+        more = ["--follow"] if follow else []
+        return self.engine.compose_command(self.project, "logs", "--tail", "20", *more, *names)
+
+    def _containers(self) -> list[dict[str, Any]]:
+        return self.engine.containers(self.project)
+
+    def _compose(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        self.engine.run_compose(self.folder, self.project, *arguments, environment=environment)
+
+    def _lay_out(self, ports: Ports, overlays: Sequence[str]) -> None:
+        try:
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            compose.lay_out_services(configured(), self.folder, ports, overlays)
+        except OSError as error:
+            remedy = "set OTEL_TUTOR_DATA to another folder"
+            raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
+
+    def environment(self, ports: Ports) -> dict[str, str]:
+        """What compose is run with."""
+        return {**compose.environment(configured()), **{variable(name): str(number) for name, number in ports.items()}}
+
+    def _wait(self, name: str, ports: Ports) -> None:
+        def is_ready() -> bool:
+            found = next((one for one in self._containers() if _service(one) == name), None)
+            return found is not None and (_is_done(found) or _is_ready(name, found, ports))
+
+        try:
+            Retrying(
+                stop=stop_after_delay(_READY_SECONDS), wait=wait_fixed(0.5), retry=retry_if_result(lambda ready: not ready)
+            )(is_ready)
+        except RetryError:
+            said = [self.engine.last_line(one["Id"]) for one in self._containers() if _service(one) == name]
+            raise StackError(
+                f"{name} did not get ready within {_READY_SECONDS} s: {said[0] if said else 'it was not started'}"
+            ) from None
+
+
+def _chosen(without: Sequence[str]) -> list[str]:
+    return [name for name in compose.services(configured()) if name not in without]
+
+
+def _project(data: Path) -> str:
+    """The name compose knows the stack by: that of compose.yaml, or one apart for a data folder of its own."""
+    if data == user_data_path("otel-tutor"):
+        return "otel-tutor"
+    return f"otel-tutor-{hashlib.sha256(str(data).encode()).hexdigest()[:8]}"
+
+
+def _service(container: Mapping[str, Any]) -> str:
+    return str(container["Config"]["Labels"]["com.docker.compose.service"])
+
+
+def _state(container: Mapping[str, Any]) -> str:
+    return str(container["State"]["Status"])
+
+
+def _is_done(container: Mapping[str, Any]) -> bool:
+    """Whether it is one that runs once, and did."""
+    return _state(container) == "exited" and container["State"]["ExitCode"] == 0
+
+
+def _is_ready(name: str, container: Mapping[str, Any], ports: Ports) -> bool:
+    if _state(container) != "running" or name not in PUBLISHED:
+        return _state(container) == "running"
+    _, port, page = PUBLISHED[name]
+    return answers(f"http://{LOOPBACK}:{ports[port]}{page}")
+
+
+def _status(name: str, container: Mapping[str, Any], ports: Ports, memory: Mapping[str, str]) -> Status:
+    started = datetime.fromisoformat(container["State"]["StartedAt"]).timestamp()
+    return Status(
+        name=name,
+        state=_state(container),
+        pid=container["State"]["Pid"] or None,
+        uptime=time.time() - started if _state(container) == "running" else 0.0,
+        port=ports[PUBLISHED[name][0]] if name in PUBLISHED else None,
+        ready=_is_ready(name, container, ports),
+        version=str(container["Config"]["Image"]).rpartition(":")[2].removeprefix("v"),
+        memory=_bytes(memory.get(container["Name"].removeprefix("/"), "")),
+    )
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([\d.]+)([A-Za-z]+)", text)
+    return int(float(found[1]) * _UNITS.get(found[2], 0)) if found else 0

@@ -1,0 +1,104 @@
+"""The container engine of this machine, if one answers: Docker or Podman, with its compose."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from otel_tutor.errors import StackError
+
+__all__ = ["Engine", "find_engine"]
+
+_COMPOSES: Final = (
+    ("docker", ("docker", "compose")),
+    ("podman", ("podman-compose",)),
+    ("podman", ("podman", "compose")),
+)
+_ANSWER_SECONDS: Final = 10  # an engine that takes longer to say that it is there is of no use
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine that answers."""
+
+    program: str
+    compose: tuple[str, ...]
+
+    def has(self, image: str) -> bool:
+        """Whether the image is on this machine."""
+        return self._ask("image", "inspect", image).returncode == 0
+
+    def pull(self, image: str) -> None:
+        """Fetch an image. Raises StackError with what the engine says."""
+        answer = self._ask("pull", "--quiet", image)
+        if answer.returncode:
+            remedy = "make its registry reachable, or use --native"
+            raise StackError(f"{image} cannot be pulled ({_last(answer.stderr)}): {remedy}")
+
+    def containers(self, project: str) -> list[dict[str, Any]]:
+        """Every container of a compose project, running or not, as `inspect` shows it."""
+        ids = self._ask("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={project}").stdout.split()
+        if not ids:
+            return []
+        # One that went between the two calls is only missing in the answer.
+        seen: list[dict[str, Any]] = json.loads(self._ask("inspect", "--type=container", *ids).stdout or "[]")
+        return seen
+
+    def memory(self) -> dict[str, str]:
+        """What each running container occupies, by its name, as the engine writes it; nothing where it does not know."""
+        answer = self._ask("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
+        rows = [line.split() for line in answer.stdout.splitlines()]
+        return {row[0]: row[1] for row in rows if len(row) > 1}
+
+    def last_line(self, container: str) -> str:
+        """The last that a container wrote."""
+        answer = self._ask("logs", "--tail", "1", container)
+        return _last(answer.stdout + answer.stderr)
+
+    def remove(self, project: str) -> None:
+        """Remove what compose may have left of a project: containers and its network, not its volumes."""
+        if left := [one["Id"] for one in self.containers(project)]:
+            self._ask("rm", "--force", *left)
+        self._ask("network", "rm", f"{project}_default")
+
+    def run_compose(self, folder: Path, project: str, *arguments: str, environment: Mapping[str, str]) -> None:
+        """Run compose on the compose.yaml of a folder. Raises StackError with its last line when it fails."""
+        command = self.compose_command(project, *arguments)
+        answer = subprocess.run(
+            command, cwd=folder, env=dict(environment), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        if answer.returncode:
+            raise StackError(f"`{' '.join(command)}` failed: {_last(answer.stderr or answer.stdout)} (in {folder})")
+
+    def compose_command(self, project: str, *arguments: str) -> list[str]:
+        """The command line of compose for a project."""
+        return [*self.compose, "--file", "compose.yaml", "--project-name", project, *arguments]
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return _execute([self.program, *arguments])
+
+
+def find_engine() -> Engine | None:
+    """The first engine that answers and has a compose. A client whose engine is not running counts as none."""
+    for program, compose in _COMPOSES:
+        if _answers([program, "info"]) and _answers([*compose, "version"]):
+            return Engine(program, compose)
+    return None
+
+
+def _answers(command: Sequence[str]) -> bool:
+    try:
+        return _execute(command, timeout=_ANSWER_SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _execute(command: Sequence[str], timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL)
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"
