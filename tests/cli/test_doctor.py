@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from otel_tutor.doctor.causes import CAUSES, render
 from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import Running, unused_ports
 
@@ -46,6 +49,7 @@ def test_a_healthy_stack_is_healthy_within_fifteen_seconds(running: Running, con
         "settings",
         "OTLP endpoint",
         "SDK to Collector",
+        "Collector",
         "Prometheus",
         "Jaeger",
         "VictoriaLogs",
@@ -53,6 +57,8 @@ def test_a_healthy_stack_is_healthy_within_fifteen_seconds(running: Running, con
         "Alertmanager",
     ]
     assert "FAIL" not in answer.stdout and "note" not in answer.stdout  # noqa: PT018
+    assert re.search(r"^ok    Collector +\d\.\d s  \d+ spans?, \d+ points, \d+ lines?$", answer.stdout, re.MULTILINE)
+    assert max(map(len, answer.stdout.splitlines())) < 80
     assert took < 15
 
 
@@ -116,6 +122,97 @@ def test_tls_where_there_is_none_is_named(running: Running, consult: Consult) ->
     assert f"SDK to Collector: {CAUSES['tls'].cause}" in one_line(answer.stderr)
 
 
+ANOTHER_COLLECTOR = """
+receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "127.0.0.1:{port}"}}}}}}}}
+exporters: {{file: {{path: {path}}}}}
+service:
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [file]}}
+    metrics: {{receivers: [otlp], exporters: [file]}}
+    logs: {{receivers: [otlp], exporters: [file]}}
+"""
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_another_collector_than_the_stacks_is_noticed(consult: Consult, binaries: Binaries, tmp_path: Path) -> None:
+    port = unused_ports()["otlp"]
+    (tmp_path / "another.yaml").write_text(ANOTHER_COLLECTOR.format(port=port, path=tmp_path / "all"), encoding="utf-8")
+    another = subprocess.Popen([binaries["otelcol"], f"--config={tmp_path / 'another.yaml'}"], stderr=subprocess.DEVNULL)
+    try:
+        assert wait_for(lambda: listens(port), bool, seconds=20)
+        answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
+    finally:
+        another.kill()
+        another.wait()
+
+    assert CAUSES["elsewhere"].cause in answer.stdout
+    assert f"Prometheus: {CAUSES['metrics-lost'].cause}" in one_line(answer.stderr)
+
+
+WRONG_CLOCK = """
+import time
+
+seconds, nanoseconds = time.time, time.time_ns
+time.time = lambda: seconds() + 600
+time.time_ns = lambda: nanoseconds() + 600 * 10**9
+"""
+COARSE = """
+import otel_tutor.pipeline.otlp
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
+
+stock = lambda: ExponentialBucketHistogramAggregation(max_size=640, max_scale=4)
+otel_tutor.pipeline.otlp.SteadyExponentialHistogram = stock
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "cause", "detail"),
+    [
+        (WRONG_CLOCK, "clock", "this one is 600 s ahead"),
+        (COARSE, "resolution", "in le=0.1, not in le=0.5"),
+    ],
+    ids=["clock", "resolution"],
+)
+def test_a_python_that_is_not_as_it_should_be_is_noticed(
+    consult: Consult, tmp_path: Path, python: str, cause: str, detail: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(python, encoding="utf-8")
+    answer = consult(PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+
+    assert answer.returncode == 0, answer.stderr
+    assert f"{CAUSES[cause].cause} ({detail})" in answer.stdout
+
+
+TWICE = """
+import otel_tutor
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
+otel_tutor.configure(app, service_name="observed-twice")
+client = TestClient(OpenTelemetryMiddleware(app))
+for _ in range(20):
+    client.get("/")
+"""
+
+
+def test_an_app_that_is_instrumented_twice_is_named(running: Running, consult: Consult) -> None:
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp}
+    subprocess.run([sys.executable, "-c", TWICE], env=environment, check=True, timeout=60)
+    wait_for(lambda: running.backends.query('http_requests_total{job="observed-twice"}'), bool, seconds=20)
+    answer = consult()
+
+    assert f"{CAUSES['twice'].cause} (observed-twice)" in answer.stdout
+
+
 @contextmanager
 def without(running: Running, program: str) -> Iterator[None]:
     running.stack.supervisor.stop_program(program)
@@ -144,29 +241,11 @@ def test_a_component_that_is_down_is_named(running: Running, consult: Consult, p
     assert f"{hop}: {CAUSES[cause].cause}" in one_line(answer.stderr)
 
 
-TWICE = """
-import otel_tutor
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-from starlette.testclient import TestClient
+def test_a_backend_that_is_down_is_named_by_the_collector_first(running: Running, consult: Consult) -> None:
+    with without(running, "jaeger"):
+        answer = consult()
 
-app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
-otel_tutor.configure(app, service_name="observed-twice")
-client = TestClient(OpenTelemetryMiddleware(app))
-for _ in range(20):
-    client.get("/")
-"""
-
-
-def test_an_app_that_is_instrumented_twice_is_named(running: Running, consult: Consult) -> None:
-    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp}
-    subprocess.run([sys.executable, "-c", TWICE], env=environment, check=True, timeout=60)
-    wait_for(lambda: running.backends.query('http_requests_total{job="observed-twice"}'), bool, seconds=20)
-    answer = consult()
-
-    assert f"{CAUSES['twice'].cause} (observed-twice)" in answer.stdout
+    assert f"{CAUSES['held'].cause} (otlp_grpc/jaeger)" in answer.stdout
 
 
 def test_machines_are_told_in_json(consult: Consult) -> None:

@@ -1,0 +1,131 @@
+"""`otel-tutor doctor --app`: the canary is sent from the process of an app, which gives away more."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.doctor.causes import CAUSES
+from tests.cli.test_stack import one_line
+from tests.stack.conftest import Running
+
+Consult = Callable[[str, str], subprocess.CompletedProcess[str]]
+
+APP = """
+import logging.config
+
+import otel_tutor
+from fastapi import FastAPI
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+
+app = FastAPI()
+"""
+
+
+@pytest.fixture
+def consult(running: Running, command: list[str], tmp_path: Path) -> Consult:
+    """The doctor, asked in the folder of an app with this source."""
+    sent_to = {"OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp, "OTEL_TUTOR_DATA": str(running.stack.data)}
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+    def ask(source: str, name: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "lessons.py").write_text(APP + source, encoding="utf-8")
+        return subprocess.run(
+            [*command, "doctor", "--app", name],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env={**bare, **sent_to},
+            cwd=tmp_path,
+        )
+
+    return ask
+
+
+DEAF = """
+print("an app may print")
+logging.config.dictConfig({
+    "version": 1,
+    "handlers": {"own": {"class": "logging.StreamHandler"}},
+    "loggers": {
+        "lessons.billing": {"handlers": ["own"], "propagate": False},
+        "lessons.quiz": {"level": "INFO", "propagate": False},
+        "lessons.shown": {"handlers": ["own"]},
+        "uvicorn": {"handlers": ["own"], "propagate": False},
+        "uvicorn.access": {"handlers": ["own"], "propagate": False},
+    },
+})
+"""
+
+
+def test_loggers_that_nobody_hears_are_named(consult: Consult) -> None:
+    answer = consult(DEAF, "lessons:app")
+
+    assert answer.returncode == 0, answer.stderr
+    assert f"{CAUSES['loggers'].cause} (lessons.billing, lessons.quiz): {CAUSES['loggers'].remedy}" in answer.stdout
+
+
+def test_a_logger_with_a_handler_of_opentelemetrys_is_heard(consult: Consult) -> None:
+    heard = """
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
+logging.getLogger("lessons.billing").addHandler(LoggingHandler())
+logging.getLogger("lessons.billing").propagate = False
+"""
+    answer = consult(heard, "lessons:app")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "note" not in answer.stdout
+
+
+def test_an_app_that_configures_itself_is_followed_under_its_own_name(running: Running, consult: Consult) -> None:
+    answer = consult("otel_tutor.configure(app, service_name='lessons')", "lessons:app")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "ok    app" in answer.stdout
+    assert "note" not in answer.stdout
+    assert running.backends.query('otel_tutor_doctor_duration_seconds_count{job="lessons"}')
+
+
+@pytest.mark.parametrize("how", ["app.add_middleware(OpenTelemetryMiddleware)", "app = OpenTelemetryMiddleware(app)"])
+def test_an_app_with_another_middleware_is_known_to_count_twice(consult: Consult, how: str) -> None:
+    answer = consult(f"otel_tutor.configure(app, service_name='lessons')\n{how}", "lessons:app")
+
+    assert answer.returncode == 0, answer.stderr
+    assert f"{CAUSES['twice'].cause}: {CAUSES['twice'].remedy}" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "said"),
+    [
+        ("lesson:app", "", "No module named 'lesson'"),
+        ("lessons", "", "'lessons' is not MODULE:NAME"),
+        ("lessons:application", "", "has no attribute 'application'"),
+        ("lessons:app", "1 / 0", "ZeroDivisionError"),
+        ("lessons:app", "raise SystemExit('DATABASE_URL is not set')", "DATABASE_URL is not set"),
+        ("lessons:app", "import os; os._exit(3)", "it said nothing"),
+    ],
+)
+def test_an_app_that_cannot_be_imported_is_one_line(consult: Consult, name: str, source: str, said: str) -> None:
+    answer = consult(source, name)
+
+    assert answer.returncode == 1
+    line = one_line(answer.stderr)
+    assert f"app: {CAUSES['app'].cause}" in line
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "otel_tutor.configure(endpoint='localhost:4317')",
+        "import os; os.environ['OTEL_SDK_DISABLED'] = 'true'; otel_tutor.configure(app)",
+    ],
+)
+def test_what_an_apps_own_configure_refuses_is_named(consult: Consult, source: str) -> None:
+    answer = consult(source, "lessons:app")
+
+    assert answer.returncode == 1
+    assert f"app: {CAUSES['refused'].cause}" in one_line(answer.stderr)
