@@ -56,6 +56,11 @@ def test_the_wheel_runs_the_stack_and_configures_an_app(repository: Path, tmp_pa
     try:
         assert re.search(r"^collector +0\.158\.0 +ready", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
         check(python, "-W", "error", "-c", "import otel_tutor; otel_tutor.configure()", cwd=tmp_path, env=environ)
+        build = "import pathlib, otel_tutor.stack.compose as c; print(c.build_context(pathlib.Path('image').absolute()))"
+        context = Path(check(python, "-c", build, cwd=tmp_path).strip())
+        check(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", context / "again", context)
+        copied = re.findall(r"^COPY (.+) \S+$", (context / "otel_tutor" / "demo" / "Dockerfile").read_text(), re.MULTILINE)
+        assert [name for line in copied for name in line.split() if not (context / name).exists()] == []
         for words, needed in COMMANDS.items():
             told = subprocess.run(
                 [command, *words.split()], capture_output=True, text=True, check=False, cwd=tmp_path, env=environ

@@ -26,7 +26,7 @@ _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="otel-tutor")
 def cli() -> None:
-    """Run the observability stack of a tutoring service on this machine."""
+    """Run the observability stack of a tutoring service. Example: otel-tutor up"""
 
 
 for command in (init, build, demo, up, down, restart, status, logs, metrics, trace, slo, top, drill, config, doctor):

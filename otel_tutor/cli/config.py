@@ -11,6 +11,7 @@ from otel_tutor.cli.stack import binaries
 from otel_tutor.errors import StackError
 from otel_tutor.objectives import read_objectives
 from otel_tutor.settings import data_folder
+from otel_tutor.stack.boards import check_boards
 from otel_tutor.stack.configuration import check_by_components, check_yaml, collector_files
 from otel_tutor.stack.ports import choose
 from otel_tutor.stack.programs import stack_environment
@@ -30,17 +31,23 @@ def config() -> None:
     """Check the configuration, or show the Collector's as a whole."""
 
 
-@config.command(epilog="Example: otel-tutor config check --overlay tail-sampling")
+@config.command(
+    epilog="Example: otel-tutor config check --overlay tail-sampling", short_help="Have the components check their files."
+)
 @_overlay_option
 def check(overlays: tuple[str, ...]) -> None:
-    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, rules and objectives included."""
+    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards."""
     check_yaml(configured())
     read_objectives(configured())
-    check_by_components(binaries(Console(stderr=True)), configured(), stack_environment(data_folder(), choose()), overlays)
+    found = binaries(Console(stderr=True))
+    check_by_components(found, configured(), stack_environment(data_folder(), choose()), overlays)
+    check_boards(found, configured())
     click.echo(f"Everything in {configured()} is valid.")
 
 
-@config.command("print", epilog="Example: otel-tutor config print --overlay network")
+@config.command(
+    "print", epilog="Example: otel-tutor config print --overlay network", short_help="Print what the Collector gets, merged."
+)
 @_overlay_option
 def print_(overlays: tuple[str, ...]) -> None:
     """Print the Collector's configuration as it is after merging, with secrets hidden."""

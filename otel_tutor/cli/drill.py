@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["drill"]
 
 
-@click.command(epilog="Example: otel-tutor drill HighErrorRate; all of them: otel-tutor drill all")
+@click.command(
+    epilog="Example: otel-tutor drill HighErrorRate; all of them: otel-tutor drill all",
+    short_help="See an alert fire and resolve, by a fault that is real.",
+)
 @click.argument("names", nargs=-1, metavar="ALERT...|all")
 @port_option
 def drill(names: tuple[str, ...], ports: tuple[str, ...]) -> None:

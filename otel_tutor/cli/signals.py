@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree
 
@@ -26,7 +26,7 @@ _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _VALUE: Final = {"counter": "sum({})", "gauge": "max({})", "histogram": "sum({}_count)"}
 
 
-@click.command(epilog="Example: otel-tutor metrics 'rag_*'")
+@click.command(epilog="Example: otel-tutor metrics 'rag_*'", short_help="List the families, with what they have now.")
 @click.argument("pattern", default="*")
 def metrics(pattern: str) -> None:
     """List the families whose name matches, with what they have now where the stack is up.
@@ -38,11 +38,13 @@ def metrics(pattern: str) -> None:
     families = [one for one in every if fnmatch.fnmatch(one.name, pattern)]
     if not families:
         raise StackError(f"no family matches {pattern!r}: `otel-tutor metrics` lists all of them")
-    values = _values(families)
-    table = Table("family", "type", "now", "labels", "meaning", box=None, pad_edge=False)
+    values, console = _values(families), Console(highlight=False)
+    width = max(len(one.name) for one in families)
+    console.print(f"{'family':<{width}}  type       now", style="bold", soft_wrap=True)
     for one in families:
-        table.add_row(one.name, one.type, values.get(one.name, "-"), ", ".join(one.labels) or "-", one.meaning)
-    Console().print(table)
+        console.print(f"{one.name:<{width}}  {one.type:<9}  {values.get(one.name, '-')}", soft_wrap=True)
+        labels = f" By {', '.join(one.labels)}." if one.labels else ""
+        console.print(Padding(f"{one.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
 
 
 def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
@@ -109,7 +111,10 @@ def _severity(line: Mapping[str, str]) -> str:
     return line.get("severity_text", line.get("severity", ""))
 
 
-@click.command(epilog="Example: otel-tutor logs -f collector; of a trace: otel-tutor logs --trace ID")
+@click.command(
+    epilog="Example: otel-tutor logs -f collector; of a trace: otel-tutor logs --trace ID",
+    short_help="Show what the components wrote, or a trace's log lines.",
+)
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
 @click.option("--trace", "trace_id", metavar="ID", help="The app's log lines of a trace, from VictoriaLogs.")

@@ -18,7 +18,7 @@ __all__ = ["running_stack", "slo"]
 _COLUMNS: Final = ("objective", "service", "target", "5 min", "1 h", "30 days", "budget left", "burn rate")
 
 
-@click.command(epilog="Example: otel-tutor slo")
+@click.command(epilog="Example: otel-tutor slo", short_help="Show each objective, and what is left of its budget.")
 def slo() -> None:
     """Show each objective: target, what is good now, the budget that is left, and how fast it burns.
 

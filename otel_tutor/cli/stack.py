@@ -38,6 +38,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 _APP: Final = ("tutor", "students")  # of compose.yaml, what `up` leaves out: the app is the user's own
+_PAGES: Final = {"grafana", "top"}
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
@@ -83,14 +84,16 @@ def pick(console: Console, mode: str | None, stack: AnyStack, without: Sequence[
         )
 
 
-@click.command(epilog="Example: otel-tutor build")
+@click.command(epilog="Example: otel-tutor build", short_help="Build the components that are missing, and start nothing.")
 def build() -> None:
     """Build the components that are neither installed nor in the cache, and start nothing."""
     for name, path in sorted(binaries(Console()).items()):
         click.echo(f"{name:<14} {path}")
 
 
-@click.command(epilog="Example: otel-tutor up --port prometheus=9091")
+@click.command(
+    epilog="Example: otel-tutor up --port prometheus=9091", short_help="Start the stack, and wait until it is ready."
+)
 @mode_option
 @port_option
 @click.option(
@@ -117,7 +120,7 @@ def up(mode: str | None, ports: tuple[str, ...], overlays: tuple[str, ...]) -> N
 _SAID: Final = {NATIVE: "as processes", COMPOSE: "in containers"}
 
 
-@click.command(epilog="Example: otel-tutor restart")
+@click.command(epilog="Example: otel-tutor restart", short_help="Stop and start, with the same ports and overlays.")
 def restart() -> None:
     """Stop the stack and start it again, with the same ports and overlays and the files as they are now."""
     console, stack = Console(), current(data_folder())
@@ -141,14 +144,17 @@ def _start(console: Console, stack: AnyStack, ports: Ports, overlays: Sequence[s
 def _say_where(console: Console, stack: AnyStack) -> None:
     _show(console, stack)
     ports = stack.record.ports
-    if has_page(stack):
+    names = {program.name for program in stack.status()}
+    if names & _PAGES:
         console.print(f"See it at http://localhost:{ports['grafana']}, or in this terminal with `otel-tutor top`.")
+    if "grafana" in names and not environment(configured()).get("GRAFANA_ADMIN_PASSWORD"):
+        console.print("Grafana's user admin has the password admin123: set GRAFANA_ADMIN_PASSWORD before others reach it.")
     console.print(f"Send OTLP to http://localhost:{ports['otlp']}; stop with `otel-tutor down`.")
 
 
 def has_page(stack: AnyStack) -> bool:
     """Whether something to look at is on Grafana's port."""
-    return not {"top", "grafana"}.isdisjoint(program.name for program in stack.status())
+    return any(program.name in _PAGES for program in stack.status())
 
 
 @click.command(epilog="Example: otel-tutor down")
@@ -159,7 +165,7 @@ def down() -> None:
     Console(soft_wrap=True).print(f"Stopped; data stay in {where}." if stack.down() else "The stack was not running.")
 
 
-@click.command(epilog="Example: otel-tutor status")
+@click.command(epilog="Example: otel-tutor status", short_help="Show what runs, and whether it answers.")
 def status() -> None:
     """Show what runs, where, since when, whether it answers, and how long ago it last received anything."""
     stack = current(data_folder())

@@ -111,9 +111,9 @@ class ContainerStack:
     def status(self) -> list[Status]:
         """Every service that was started, in the order of compose.yaml. Raises StackError when none was."""
         recorded, memory = self.record.read(), self.engine.memory()
-        found = {_service(one): one for one in self._containers() if not _is_done(one)}
-        order = [name for name in recorded["services"] if name in found]
-        return [_status(name, found[name], recorded["ports"], memory) for name in order]
+        found = {_service(one): one for one in self._containers()}
+        shown = [name for name in recorded["services"] if name not in found or not _is_done(found[name])]
+        return [_status(name, found.get(name, _GONE), recorded["ports"], memory) for name in shown]
 
     def log_command(self, names: Sequence[str], *, follow: bool) -> list[str]:
         """The command that shows the end of what services wrote, of all or of some; to be run in `folder`."""
@@ -185,13 +185,16 @@ def _is_ready(name: str, container: Mapping[str, Any], ports: Ports) -> bool:
     return answers(f"http://{LOOPBACK}:{ports[port]}{page}")
 
 
+_GONE: Final[Mapping[str, Any]] = {"State": {"Status": "gone", "Pid": 0}, "Name": "", "Config": {"Image": ""}}
+
+
 def _status(name: str, container: Mapping[str, Any], ports: Ports, memory: Mapping[str, str]) -> Status:
-    started = datetime.fromisoformat(container["State"]["StartedAt"]).timestamp()
+    is_running = _state(container) == "running"
     return Status(
         name=name,
         state=_state(container),
         pid=container["State"]["Pid"] or None,
-        uptime=time.time() - started if _state(container) == "running" else 0.0,
+        uptime=time.time() - datetime.fromisoformat(container["State"]["StartedAt"]).timestamp() if is_running else 0.0,
         port=ports[PUBLISHED[name][0]] if name in PUBLISHED else None,
         ready=_is_ready(name, container, ports),
         version=str(container["Config"]["Image"]).rpartition(":")[2].removeprefix("v"),

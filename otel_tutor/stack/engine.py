@@ -38,9 +38,11 @@ class Engine:
             raise StackError(f"{image} cannot be pulled ({_last(answer.stderr)}): {remedy}")
 
     def containers(self, project: str) -> list[dict[str, Any]]:
-        """Every container of a compose project, running or not, as `inspect` shows it."""
-        ids = self._ask("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={project}").stdout.split()
-        if not ids:
+        """Every container of a compose project, running or not, as `inspect` shows it. Raises StackError."""
+        listed = self._ask("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={project}")
+        if listed.returncode:
+            raise StackError(f"{self.program} does not answer ({_last(listed.stderr)}): start it")
+        if not (ids := listed.stdout.split()):
             return []
         # One that went between the two calls is only missing in the answer.
         seen: list[dict[str, Any]] = json.loads(self._ask("inspect", "--type=container", *ids).stdout or "[]")

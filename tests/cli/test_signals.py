@@ -119,3 +119,24 @@ def test_configuration_is_checked_and_printed_without_its_secrets(
     assert "[REDACTED]" in printed.stdout
     assert "do-not-tell" not in printed.stdout + printed.stderr
     assert "overlay 'thanos' does not exist" in one_line(run("config", "print", "--overlay", "thanos").stderr)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"title": "Mine",\n "panels": [}', "mine.json line 2: not valid JSON"),
+        ('{"title": "Mine"}', "mine.json: is no dashboard: it needs a title and panels"),
+        ('{"title": "Mine", "uid": "otel-tutor-api", "panels": []}', "its uid 'otel-tutor-api' is that of mine.json"),
+        (
+            '{"title": "Mine", "panels": [{"title": "Mine", "datasource": {"type": "prometheus"},'
+            ' "targets": [{"expr": "sum(rate(x[$__rate_interval])"}]}]}',
+            "mine.json: panel 'Mine': 1:",
+        ),
+    ],
+)
+def test_a_dashboard_of_the_users_own_is_checked(run: Run, binaries: Binaries, tmp_path: Path, text: str, said: str) -> None:
+    assert run("init").returncode == 0
+    assert run("config", "check").returncode == 0
+    (tmp_path / "dashboards" / "json" / "mine.json").write_text(text, encoding="utf-8")
+
+    assert said in one_line(run("config", "check").stderr)

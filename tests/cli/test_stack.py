@@ -92,13 +92,14 @@ def test_restart_keeps_ports_and_overlays_and_reads_the_files_again(
     assert any("tail-sampling.yaml" in " ".join(process.cmdline()) for process in after)
 
 
-@pytest.mark.parametrize("name", [*cli.commands, "config check", "config print"])
+@pytest.mark.parametrize("name", ["", *cli.commands, "config check", "config print"])
 def test_help_fits_a_screen_and_shows_an_example(run: Run, name: str) -> None:
     lines = run(*name.split(), "--help", COLUMNS="80").stdout.splitlines()
 
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     assert re.search(r"Example: .*otel-tutor", " ".join(map(str.strip, lines)))
+    assert not any(re.search(r"\w\.\.\.$", line) for line in lines)  # nothing is cut off
 
 
 def test_a_shell_completes_commands_and_options() -> None:

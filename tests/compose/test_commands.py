@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from otel_tutor.stack.backends import wait_for
+from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
 from tests.cli.test_stack import one_line
 from tests.compose.images import podman
@@ -77,6 +78,8 @@ def test_where_an_engine_has_the_images_the_stack_is_containers(run: Run, ports:
     assert {row[2] for row in rows.values()} == {"ready"}
     assert rows["prometheus"][1] == "3.16.0"
     assert str(ports["jaeger"]) in rows["jaeger"]
+    podman("rm", "--force", *(name for name in left() if name.endswith("_jaeger_1")))
+    assert "not ready: jaeger: see `otel-tutor logs jaeger`" in one_line(run("status").stderr)
     assert "in containers: `otel-tutor down` first" in one_line(run("up", "--native").stderr)
 
 
@@ -120,6 +123,20 @@ def test_a_taken_port_and_a_component_that_does_not_start_are_named(run: Run, po
     finally:
         taken.terminate()
         taken.wait()
+
+
+def test_where_an_image_cannot_be_had_the_stack_is_processes(run: Run, binaries: Binaries, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yaml"
+    text = yaml.safe_load(file.read_text(encoding="utf-8"))
+    text["services"]["prometheus"]["image"] = "localhost:1/nobody/prometheus:v3.16.0"
+    file.write_text(yaml.safe_dump(text, sort_keys=False), encoding="utf-8")
+    started = run("up")
+
+    assert started.returncode == 0, started.stderr
+    assert "Running as processes: localhost:1/nobody/prometheus:v3.16.0 cannot be pulled" in started.stdout
+    assert left() == []
+    run("down")
+    assert "or use --native" in one_line(run("up", "--compose").stderr)
 
 
 def test_the_demo_is_containers_and_leaves_none(run: Run) -> None:
