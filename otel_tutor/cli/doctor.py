@@ -17,7 +17,10 @@ from otel_tutor.stack.project import configured
 __all__ = ["doctor"]
 
 
-@click.command(epilog="Example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-tutor doctor --app main:app")
+@click.command(
+    epilog="Example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-tutor doctor --app main:app",
+    short_help="Find out why nothing is to be seen.",
+)
 @click.option("--app", default="", metavar="MODULE:NAME", help="Send it from this app's process, and look at its loggers.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line, for machines.")
 def doctor(app: str, as_json: bool) -> None:

@@ -1,4 +1,7 @@
-"""Starts and checks the components that telemetry is sent to, as processes of this machine.
+"""Starts and checks the components that telemetry is sent to, as processes of this machine or in containers.
 
-components -> build (workshop, toolchain) -> programs (ports, files, configuration) -> supervision -> stack
+Both:        ports, files, project (whose files), configuration (checked and laid out), boards, record, status
+Processes:   components -> build (workshop, toolchain) -> programs (grafana, pager) -> supervision (leash) -> stack
+Containers:  engine -> compose -> containers
+Then:        choice (which of the two), backends (what they hold)
 """

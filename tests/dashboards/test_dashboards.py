@@ -123,7 +123,7 @@ def test_a_query_of_a_panel_has_data_and_the_labels_of_its_legend(busy: Running,
     def shown(samples: Sequence[Sample]) -> bool:  # what only a fault shows is not 0 while there is one
         return any(sample.value > 0 for sample in samples) if panel.quiet else samples != []
 
-    samples = wait_for(lambda: ask(busy, query), shown, seconds=90)
+    samples = wait_for(lambda: ask(busy, query), shown, seconds=180)  # windows of days are evaluated every two minutes
 
     assert shown(samples)
     labels = set(re.findall(r"{{(\w+)}}", query.legend))
