@@ -9,7 +9,7 @@ demo: .venv/ready
 
 test: .venv/ready lint browser
 	$(BIN)/otel-tutor build
-	$(BIN)/pytest -n 3 --dist loadfile # tests mostly wait; a file's tests share what they start
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder # they mostly wait; a file's share what they start; the longest are in the first folders
 
 browser: # one test opens a page
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \

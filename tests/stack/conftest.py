@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -41,12 +42,15 @@ def unused_ports() -> dict[str, int]:
     return {name: next(_ports) for name in DEFAULTS}
 
 
+_RANGE: Final = 2900  # ports of a worker; the kernel's for clients begin at 32768
+
+
 def _free_ports() -> Iterator[int]:
     """Each once, below those that the kernel gives to clients, and apart from those of tests that run at the same time."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 15000 + 4000 * (worker % 4)
-    start = os.getpid() * 101 % 4000  # two runs of the tests on one machine rarely ask for the same
-    for number in (first + (start + step) % 4000 for step in itertools.count()):
+    first = 15000 + _RANGE * (worker % 6)
+    start = os.getpid() * 101 % _RANGE  # two runs of the tests on one machine rarely ask for the same
+    for number in (first + (start + step) % _RANGE for step in itertools.count()):
         with socket.socket() as one:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
