@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import httpx2
@@ -75,15 +76,17 @@ def kept(backends: Backends, kind: str) -> int:
 
 
 def settled(backends: Backends, kind: str) -> int:
-    """How many are kept once the number has stood still."""
-    numbers = [-1]
+    """How many are kept once the number has stood still for longer than the sampler and the queue behind it take."""
+    last = [(time.monotonic(), -1)]
 
-    def read() -> bool:
-        numbers.append(kept(backends, kind))
-        return numbers[-1] == numbers[-2]
+    def stands_still() -> bool:
+        number = kept(backends, kind)
+        if number != last[0][1]:
+            last[:] = [(time.monotonic(), number)]
+        return time.monotonic() - last[0][0] > 5
 
-    wait_for(read, bool, seconds=60)
-    return numbers[-1]
+    wait_for(stands_still, bool, seconds=90)
+    return last[0][1]
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("error", ERRORS), ("slow", SLOW), ("probe", 0)])
