@@ -35,7 +35,8 @@ class Engine:
         answer = self._ask("pull", "--quiet", image)
         if answer.returncode:
             remedy = "make its registry reachable, or use --native"
-            raise StackError(f"{image} cannot be pulled ({_last(answer.stderr)}): {remedy}")
+            why = _last(answer.stderr).rpartition(": ")[2]  # after all that was tried
+            raise StackError(f"{image} cannot be pulled ({why}): {remedy}")
 
     def containers(self, project: str) -> list[dict[str, Any]]:
         """Every container of a compose project, running or not, as `inspect` shows it. Raises StackError."""
