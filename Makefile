@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-compose test-grafana browser lint bench clean
+.PHONY: demo test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
 
 test: .venv/ready lint browser
 	$(BIN)/otel-tutor build
-	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder # they mostly wait; a file's share what they start; the longest are in the first folders
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder # most of it is waiting; the files that take longest come first
 
 browser: # one test opens a page
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \
@@ -19,6 +19,11 @@ browser: # one test opens a page
 test-compose: .venv/ready
 	$(BIN)/otel-tutor build
 	$(BIN)/pytest -m containers tests/compose
+
+# otel-tutor's commands on a Docker that runs, with Compose v2; its images are made by the same tools
+test-docker: .venv/ready
+	$(BIN)/otel-tutor build
+	OTEL_TUTOR_ENGINE=docker $(BIN)/pytest -m containers tests/compose/test_commands.py
 
 # the dashboards against Grafana's own types; node and npm, whose registry it asks
 test-grafana: .venv/ready

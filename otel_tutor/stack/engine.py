@@ -1,6 +1,7 @@
 """The container engine of this machine, if one answers: Docker or Podman, with its compose."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,9 +85,15 @@ class Engine:
 
 
 def find_engine() -> Engine | None:
-    """The first engine that answers and has a compose. A client whose engine is not running counts as none."""
+    """The first engine that answers and has a compose; OTEL_TUTOR_ENGINE can name which. Raises StackError for another name.
+
+    A client whose engine is not running counts as none.
+    """
+    wanted = os.environ.get("OTEL_TUTOR_ENGINE")
+    if wanted and wanted not in dict(_COMPOSES):
+        raise StackError(f"OTEL_TUTOR_ENGINE={wanted!r} does not exist: use docker or podman, or unset it")
     for program, compose in _COMPOSES:
-        if _answers([program, "info"]) and _answers([*compose, "version"]):
+        if program == (wanted or program) and _answers([program, "info"]) and _answers([*compose, "version"]):
             return Engine(program, compose)
     return None
 

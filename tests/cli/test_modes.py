@@ -45,7 +45,9 @@ def test_a_client_without_an_engine_counts_as_none(tmp_path: Path, monkeypatch: 
     assert "no container engine with a compose answers: start Docker or Podman" in one_line(answer.stderr)
 
 
-def test_a_mode_that_does_not_exist_is_refused(run: Run) -> None:
+def test_a_mode_or_an_engine_that_does_not_exist_is_refused(run: Run) -> None:
+    other = run("up", "--compose", OTEL_TUTOR_ENGINE="containerd")
+    assert "OTEL_TUTOR_ENGINE='containerd' does not exist: use docker or podman" in one_line(other.stderr)
     assert "OTEL_TUTOR_MODE='podman' does not exist: use native or compose" in one_line(
         run("up", OTEL_TUTOR_MODE="podman").stderr
     )

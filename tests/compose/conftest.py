@@ -14,10 +14,11 @@ import yaml
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
-from tests.compose.images import build_all, podman
+from tests.compose.images import build_all, hand_to_docker, podman
 from tests.stack.conftest import unused_ports
 
 _PROJECT = "otel-tutor-test"
+_CHOSEN = os.environ.get("OTEL_TUTOR_ENGINE", "podman")  # read before the tests' own environment is made
 _NEEDED = ("podman", "podman-compose", "runc", "debootstrap", "busybox")
 # What a machine wants whose cgroups are v1 and whose root may not raise limits; harmless elsewhere.
 _ENGINE = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=100:100"]\n[engine]\nruntime = "runc"\n'
@@ -55,7 +56,7 @@ class Containers:
 
 
 @pytest.fixture(scope="session")
-def images(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None:
+def images(binaries: Binaries, services: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every image of compose.yaml but Grafana's, which cannot be made here."""
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     assert missing == [], "see what `make test-compose` wants installed, in the Makefile"
@@ -63,6 +64,9 @@ def images(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> None
     (scratch / "containers.conf").write_text(_ENGINE, encoding="utf-8")
     os.environ["CONTAINERS_CONF"] = str(scratch / "containers.conf")
     build_all(Path(__file__).parents[2], binaries, scratch)
+    os.environ["OTEL_TUTOR_ENGINE"] = _CHOSEN
+    if _CHOSEN == "docker":
+        hand_to_docker({one["image"] for name, one in services.items() if name != "grafana"}, scratch)
 
 
 @pytest.fixture(scope="module")

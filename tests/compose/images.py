@@ -8,7 +8,7 @@ import os
 import shutil
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -62,10 +62,29 @@ def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
         )
 
 
+def hand_to_docker(images: Iterable[str], scratch: Path) -> None:
+    """Have Docker know images that Podman has."""
+    for image in images:
+        archive = scratch / "image.tar"
+        podman("save", "--format=docker-archive", f"--output={archive}", image)
+        loaded = _run("docker", "load", "--quiet", f"--input={archive}").stdout.rpartition("Loaded image: ")[2].strip()
+        _run("docker", "tag", loaded, image)  # of ours, podman says localhost/
+        archive.unlink()
+
+
 def podman(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run podman; what it objects to is the failure's message."""
-    answer = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False)
-    assert not check or answer.returncode == 0, f"podman {' '.join(arguments)}: {answer.stderr.strip()[-2000:]}"
+    return _run("podman", *arguments, check=check)
+
+
+def engine(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the engine that the tests are about."""
+    return _run(os.environ["OTEL_TUTOR_ENGINE"], *arguments)
+
+
+def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not check or answer.returncode == 0, f"{' '.join(command)}: {answer.stderr.strip()[-2000:]}"
     return answer
 
 

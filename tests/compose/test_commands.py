@@ -1,4 +1,7 @@
-"""`otel-tutor up`, `status`, `logs`, `restart`, `down` and `demo` where the stack is containers: `make test-compose`."""
+"""`otel-tutor up`, `status`, `logs`, `restart`, `down` and `demo` where the stack is containers.
+
+`make test-compose` runs them on Podman, `make test-docker` on Docker.
+"""
 
 import json
 import os
@@ -16,7 +19,7 @@ from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import variable
 from tests.cli.test_stack import one_line
-from tests.compose.images import podman
+from tests.compose.images import engine
 from tests.stack.conftest import unused_ports
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
@@ -53,18 +56,24 @@ def run(images: None, ports: dict[str, int], tmp_path: Path) -> Iterator[Run]:
     execute("down")
     assert left() == []
     for name in volumes():
-        podman("volume", "rm", name)
+        engine("volume", "rm", name)
 
 
 def volumes() -> list[str]:
-    return [one for one in podman("volume", "ls", "--quiet").stdout.split() if re.match("otel-tutor-[0-9a-f]{8}_", one)]
+    return [one for one in engine("volume", "ls", "--quiet").stdout.split() if re.match("otel-tutor-[0-9a-f]{8}_", one)]
 
 
 def left() -> list[str]:
     """Containers and networks of every stack that a command started."""
     kinds = (("ps", "--all", "--format={{.Names}}"), ("network", "ls", "--format={{.Name}}"))
-    names = [name for kind in kinds for name in podman(*kind).stdout.split()]
-    return [name for name in names if re.match("otel-tutor-[0-9a-f]{8}_", name)]
+    names = [name for kind in kinds for name in engine(*kind).stdout.split()]
+    return [name for name in names if re.match("otel-tutor-[0-9a-f]{8}[_-]", name)]
+
+
+def container(service: str) -> str:
+    """Its name; Docker's compose and podman-compose put it together with other signs."""
+    (name,) = [name for name in left() if re.search(f"[_-]{service}[_-]1$", name)]
+    return name
 
 
 def test_where_an_engine_has_the_images_the_stack_is_containers(run: Run, ports: dict[str, int]) -> None:
@@ -78,7 +87,7 @@ def test_where_an_engine_has_the_images_the_stack_is_containers(run: Run, ports:
     assert {row[2] for row in rows.values()} == {"ready"}
     assert rows["prometheus"][1] == "3.16.0"
     assert str(ports["jaeger"]) in rows["jaeger"]
-    podman("rm", "--force", *(name for name in left() if name.endswith("_jaeger_1")))
+    engine("rm", "--force", container("jaeger"))
     assert "not ready: jaeger: see `otel-tutor logs jaeger`" in one_line(run("status").stderr)
     assert "in containers: `otel-tutor down` first" in one_line(run("up", "--native").stderr)
 
@@ -101,8 +110,7 @@ def test_logs_restart_with_overlays_and_down_do_what_they_say(run: Run, ports: d
 
 
 def running_files() -> list[str]:
-    (collector,) = [name for name in left() if name.endswith("_collector_1")]
-    (seen,) = json.loads(podman("inspect", collector).stdout)
+    (seen,) = json.loads(engine("inspect", container("collector")).stdout)
     return [word.rpartition("/collector/")[2] for word in seen["Config"]["Cmd"]]
 
 
@@ -115,7 +123,7 @@ def test_what_is_edited_is_what_runs(run: Run, ports: dict[str, int], tmp_path: 
     assert "repeat_interval: 7h" in status["config"]["original"]
 
 
-def test_a_taken_port_and_a_component_that_does_not_start_are_named(run: Run, ports: dict[str, int], tmp_path: Path) -> None:
+def test_a_taken_port_is_named(run: Run, ports: dict[str, int], tmp_path: Path) -> None:
     taken = subprocess.Popen([sys.executable, "-m", "http.server", "--bind=127.0.0.1", str(ports["jaeger"])], cwd=tmp_path)
     try:
         wait_for(lambda: run("up").stderr, lambda said: "is taken by python" in said, seconds=30)
