@@ -1,5 +1,6 @@
 """The stack of one data folder in containers: up, down and what is running."""
 
+import contextlib
 import hashlib
 import re
 import time
@@ -34,6 +35,8 @@ PUBLISHED: Final[Mapping[str, tuple[str, str, str]]] = {  # service: the port to
     "grafana": ("grafana", "grafana", "/api/health"),
 }
 _READY_SECONDS: Final = 120  # a first start embeds the corpus, and Grafana fetches its plugin
+_PATIENCE_SECONDS: Final = 20  # until one that keeps ending is given up: some do at first, without what they write to
+_RESTARTS: Final = 3
 _STOP_SECONDS: Final = "15"  # the Collector drains its queues
 _UNITS: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -75,7 +78,10 @@ class ContainerStack:
         self.record.write(ports=ports, overlays=overlays, engine=engine, services=chosen)
         try:
             tell("starting the containers")
-            self._compose("up", "--detach", "--no-build", *chosen, environment=environment)
+            said = self._compose("up", "--detach", "--no-build", *chosen, environment=environment)
+            started = {_service(one) for one in self._containers() if _state(one) != "created"}
+            if absent := [name for name in chosen if name not in started]:
+                raise StackError(f"{self.engine.program} did not start {absent[0]}: {said}")
             for name in chosen:
                 tell(f"waiting for {name}")
                 self._wait(name, ports)
@@ -123,8 +129,8 @@ class ContainerStack:
     def _containers(self) -> list[dict[str, Any]]:
         return self.engine.containers(self.project)
 
-    def _compose(self, *arguments: str, environment: Mapping[str, str]) -> None:
-        self.engine.run_compose(self.folder, self.project, *arguments, environment=environment)
+    def _compose(self, *arguments: str, environment: Mapping[str, str]) -> str:
+        return self.engine.run_compose(self.folder, self.project, *arguments, environment=environment)
 
     def _lay_out(self, ports: Ports, overlays: Sequence[str]) -> None:
         try:
@@ -139,19 +145,22 @@ class ContainerStack:
         return {**compose.environment(configured()), **{variable(name): str(number) for name, number in ports.items()}}
 
     def _wait(self, name: str, ports: Ports) -> None:
-        def is_ready() -> bool:
-            found = next((one for one in self._containers() if _service(one) == name), None)
-            return found is not None and (_is_done(found) or _is_ready(name, found, ports))
+        patient_until = time.monotonic() + _PATIENCE_SECONDS
 
-        try:
+        def is_over() -> bool:
+            found = next((one for one in self._containers() if _service(one) == name), None)
+            if found is None or _is_done(found) or _is_ready(name, found, ports):
+                return True
+            return time.monotonic() > patient_until and _is_crashing(found)
+
+        with contextlib.suppress(RetryError):
             Retrying(
-                stop=stop_after_delay(_READY_SECONDS), wait=wait_fixed(0.5), retry=retry_if_result(lambda ready: not ready)
-            )(is_ready)
-        except RetryError:
-            said = [self.engine.last_line(one["Id"]) for one in self._containers() if _service(one) == name]
-            raise StackError(
-                f"{name} did not get ready within {_READY_SECONDS} s: {said[0] if said else 'it was not started'}"
-            ) from None
+                stop=stop_after_delay(_READY_SECONDS), wait=wait_fixed(0.5), retry=retry_if_result(lambda over: not over)
+            )(is_over)
+        found = next((one for one in self._containers() if _service(one) == name), None)
+        if found is None or not (_is_done(found) or _is_ready(name, found, ports)):
+            said = self.engine.last_line(found["Id"]) if found else "its container is gone"
+            raise StackError(f"{name} did not get ready: {said}")
 
 
 def _chosen(without: Sequence[str]) -> list[str]:
@@ -178,6 +187,17 @@ def _is_done(container: Mapping[str, Any]) -> bool:
     return _state(container) == "exited" and container["State"]["ExitCode"] == 0
 
 
+def _uptime(container: Mapping[str, Any]) -> float:
+    if _state(container) != "running":
+        return 0.0
+    return time.time() - datetime.fromisoformat(container["State"]["StartedAt"]).timestamp()
+
+
+def _is_crashing(container: Mapping[str, Any]) -> bool:
+    """Whether it was started again and again, and just now."""
+    return container["RestartCount"] >= _RESTARTS and _uptime(container) < _PATIENCE_SECONDS / 2
+
+
 def _is_ready(name: str, container: Mapping[str, Any], ports: Ports) -> bool:
     if _state(container) != "running" or name not in PUBLISHED:
         return _state(container) == "running"
@@ -189,12 +209,11 @@ _GONE: Final[Mapping[str, Any]] = {"State": {"Status": "gone", "Pid": 0}, "Name"
 
 
 def _status(name: str, container: Mapping[str, Any], ports: Ports, memory: Mapping[str, str]) -> Status:
-    is_running = _state(container) == "running"
     return Status(
         name=name,
         state=_state(container),
         pid=container["State"]["Pid"] or None,
-        uptime=time.time() - datetime.fromisoformat(container["State"]["StartedAt"]).timestamp() if is_running else 0.0,
+        uptime=_uptime(container),
         port=ports[PUBLISHED[name][0]] if name in PUBLISHED else None,
         ready=_is_ready(name, container, ports),
         version=str(container["Config"]["Image"]).rpartition(":")[2].removeprefix("v"),

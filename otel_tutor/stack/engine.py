@@ -67,14 +67,18 @@ class Engine:
             self._ask("rm", "--force", *left)
         self._ask("network", "rm", f"{project}_default")
 
-    def run_compose(self, folder: Path, project: str, *arguments: str, environment: Mapping[str, str]) -> None:
-        """Run compose on the compose.yaml of a folder. Raises StackError with its last line when it fails."""
+    def run_compose(self, folder: Path, project: str, *arguments: str, environment: Mapping[str, str]) -> str:
+        """Run compose on the compose.yaml of a folder. Returns the last of what it complains of, if it does.
+
+        Raises StackError with that when it fails. podman-compose may be content although a container did not start.
+        """
         command = self.compose_command(project, *arguments)
         answer = subprocess.run(
             command, cwd=folder, env=dict(environment), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
         if answer.returncode:
             raise StackError(f"`{' '.join(command)}` failed: {_last(answer.stderr or answer.stdout)} (in {folder})")
+        return _last(answer.stderr)
 
     def compose_command(self, project: str, *arguments: str) -> list[str]:
         """The command line of compose for a project."""
@@ -111,4 +115,5 @@ def _execute(command: Sequence[str], timeout: float | None = None) -> subprocess
 
 def _last(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    errors = [line for line in lines if line.startswith("Error")]  # podman-compose goes on after one
+    return (errors or lines or ["it said nothing"])[-1]

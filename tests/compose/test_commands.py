@@ -133,6 +133,15 @@ def test_a_taken_port_is_named(run: Run, ports: dict[str, int], tmp_path: Path) 
         taken.wait()
 
 
+def test_a_component_that_keeps_ending_is_named_with_what_it_says(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "collector" / "config.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("limit_mib: 512", "limit_mib: much"), encoding="utf-8")
+    answer = run("up")
+
+    assert "collector did not get ready: " in one_line(answer.stderr)
+    assert "'limit_mib' expected type 'uint32'" in answer.stderr
+
+
 def test_where_an_image_cannot_be_had_the_stack_is_processes(run: Run, binaries: Binaries, tmp_path: Path) -> None:
     file = tmp_path / "compose.yaml"
     text = yaml.safe_load(file.read_text(encoding="utf-8"))
