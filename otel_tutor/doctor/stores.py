@@ -16,6 +16,7 @@ from otel_tutor.stack.ports import LOOPBACK, Ports
 __all__ = ["kept"]
 
 _ARRIVAL: Final = 12.0  # seconds: two scrapes, two flushes of a queue
+_RESENT: Final = 75.0  # seconds: Prometheus tells Alertmanager again each minute
 _APART: Final = 2.0  # seconds between two clocks that nobody notices
 _WATCHDOG: Final = 'ALERTS{alertname="Watchdog",alertstate="firing"}'
 _TWICE: Final = 'count by (job) (http_requests_total{url_scheme!=""})'  # a label that ours never have
@@ -34,7 +35,8 @@ def kept(backends: Backends, ports: Ports, canary: Mapping[str, Any], configurat
     yield _arrives("VictoriaLogs", lambda: backends.logs_of_trace(trace_id), "logs-down", lambda: "logs-lost")
     yield _arrives("rules", lambda: backends.query(_WATCHDOG), "prometheus-down", lambda: "rules")
     alerts = f"http://{LOOPBACK}:{ports['alertmanager']}/api/v2/alerts"
-    yield _arrives("Alertmanager", lambda: _alerts(alerts), "alertmanager-down", lambda: "alerts-lost")
+    patience = _patience(backends)
+    yield _arrives("Alertmanager", lambda: _alerts(alerts), "alertmanager-down", lambda: "alerts-lost", patience)
 
 
 def _seen_in_prometheus(backends: Backends, selector: str, configuration: Path) -> Iterator[Finding]:
@@ -64,6 +66,13 @@ def _why_no_metric(backends: Backends) -> str:
     return "metrics-lost" if backends.query('up{job="app"} == 1') else "not-scraped"
 
 
+def _patience(backends: Backends) -> float:
+    """How long to wait for an alert: one missed as either side started comes a minute later, unless sending fails."""
+    starting = backends.query(f'time() - process_start_time_seconds{{job=~"prometheus|alertmanager"}} < {_RESENT}')
+    failing = backends.query("sum(prometheus_notifications_errors_total) > 0")
+    return _RESENT if starting and not failing else _ARRIVAL
+
+
 def _alerts(url: str) -> list[Any]:
     try:
         answer: list[Any] = httpx2.get(url, timeout=5, trust_env=False).json()
@@ -72,10 +81,12 @@ def _alerts(url: str) -> list[Any]:
     return answer
 
 
-def _arrives(hop: str, read: Callable[[], list[Any]], down: str, lost: Callable[[], str]) -> Finding:
+def _arrives(
+    hop: str, read: Callable[[], list[Any]], down: str, lost: Callable[[], str], patience: float = _ARRIVAL
+) -> Finding:
     started = time.monotonic()
     try:
-        found = wait_for(read, bool, seconds=_ARRIVAL)
+        found = wait_for(read, bool, seconds=patience)
         cause = "" if found else lost()
     except StackError as error:
         return Finding(hop=hop, seconds=time.monotonic() - started, cause=down, detail=str(error).partition(":  ")[0][:120])

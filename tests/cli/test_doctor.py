@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from otel_tutor.doctor.causes import CAUSES, render
@@ -38,7 +39,8 @@ def consult(running: Running, command: list[str]) -> Consult:
 
 
 def test_a_healthy_stack_is_healthy_within_fifteen_seconds(running: Running, consult: Consult) -> None:
-    assert wait_for(lambda: running.backends.query('ALERTS{alertname="Watchdog"}'), bool, seconds=30)
+    alerts = f"http://127.0.0.1:{running.stack.ports['alertmanager']}/api/v2/alerts"
+    assert wait_for(lambda: httpx2.get(alerts).json(), bool, seconds=90)
     started = time.monotonic()
     answer = consult()
     took = time.monotonic() - started
