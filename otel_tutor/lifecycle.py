@@ -117,6 +117,11 @@ def providers() -> "Providers | None":
     return _state.providers
 
 
+def settings_in_effect() -> Settings | None:
+    """What this process was configured with, or None before `configure()`."""
+    return _state.settings
+
+
 def _observe_app_state() -> None:
     from otel_tutor.health import health_service
     from otel_tutor.health.observation import observe_health

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from otel_tutor.cli.running import choose_ports
 from otel_tutor.cli.stack import binaries
 from otel_tutor.errors import StackError
 from otel_tutor.objectives import read_objectives
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.boards import check_boards
 from otel_tutor.stack.configuration import check_by_components, check_yaml, collector_files
-from otel_tutor.stack.ports import choose
 from otel_tutor.stack.programs import stack_environment
 from otel_tutor.stack.project import configured
 
@@ -40,7 +40,7 @@ def check(overlays: tuple[str, ...]) -> None:
     check_yaml(configured())
     read_objectives(configured())
     found = binaries(Console(stderr=True))
-    check_by_components(found, configured(), stack_environment(data_folder(), choose()), overlays)
+    check_by_components(found, configured(), stack_environment(data_folder(), choose_ports()), overlays)
     check_boards(found, configured())
     click.echo(f"Everything in {configured()} is valid.")
 
@@ -54,7 +54,7 @@ def print_(overlays: tuple[str, ...]) -> None:
     check_yaml(configured())
     files = [f"--config={path}" for path in collector_files(configured(), overlays)]
     command = [str(binaries(Console(stderr=True))["otelcol"]), "print-config", "--mode=redacted", *files]
-    environment = stack_environment(data_folder(), choose())
+    environment = stack_environment(data_folder(), choose_ports())
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = [line.strip() for line in answer.stderr.splitlines() if line.strip()]

@@ -14,8 +14,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from otel_tutor.cli.running import choose_ports
 from otel_tutor.cli.signals import show_spans
-from otel_tutor.cli.stack import binaries, choose_ports, has_page, mode_option, pick, port_option
+from otel_tutor.cli.stack import binaries, has_page, mode_option, pick, port_option
 from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import OtelTutorError, StackError
@@ -23,6 +24,7 @@ from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.choice import AnyStack, current
 from otel_tutor.stack.containers import ContainerStack
+from otel_tutor.stack.files import usable
 from otel_tutor.stack.ports import LOOPBACK, Ports
 from otel_tutor.stack.project import configured
 from otel_tutor.top.program import page_programs
@@ -46,7 +48,8 @@ def demo(once: bool, seconds: int, mode: str | None, ports: tuple[str, ...]) -> 
     console, data = Console(soft_wrap=True, highlight=False), data_folder() / "demo"
     lock = _alone(data)
     chosen = choose_ports(ports)
-    stack = pick(console, mode, current(data), _STUDENTS)
+    _clear(current(data))  # what one that was killed may have left
+    stack = pick(console, mode, data, _STUDENTS)
     # SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is stopped in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -68,11 +71,11 @@ def demo(once: bool, seconds: int, mode: str | None, ports: tuple[str, ...]) -> 
 def _alone(data: Path) -> ProcessLock:
     """Held while the demo runs: containers, unlike processes, outlive a demo that was killed and tell nothing."""
     lock = ProcessLock(data.with_suffix(".lock"))
-    try:
-        data.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = lock.acquire()
-    except (OSError, sqlite3.Error) as error:
-        raise StackError(f"{data.parent} cannot be used ({error}): set OTEL_TUTOR_DATA to another folder") from None
+    with usable(data.parent):
+        try:
+            held = lock.acquire()
+        except sqlite3.Error as error:
+            raise OSError(error) from None
     if not held:
         raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
     return lock
@@ -80,7 +83,6 @@ def _alone(data: Path) -> ProcessLock:
 
 def _start(console: Console, stack: AnyStack, ports: Ports) -> None:
     """Each demo starts from nothing, so that what it reports is its own."""
-    _clear(stack)
     if isinstance(stack, ContainerStack):
         with console.status("starting") as shown:
             stack.up(ports, without=_STUDENTS, tell=shown.update)

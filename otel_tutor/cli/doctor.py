@@ -6,12 +6,10 @@ import json
 import click
 from rich.console import Console
 
-from otel_tutor.cli.running import running_stack
+from otel_tutor.cli.running import choose_ports, running_stack
 from otel_tutor.doctor.finding import Finding
 from otel_tutor.doctor.path import examine
 from otel_tutor.errors import StackError
-from otel_tutor.stack.compose import environment
-from otel_tutor.stack.ports import choose
 from otel_tutor.stack.project import configured
 
 __all__ = ["doctor"]
@@ -35,7 +33,7 @@ def doctor(app: str, as_json: bool) -> None:
         stack = running_stack()
         ports, configuration = stack.record.ports, stack.data / "config"
     except StackError:
-        ports, configuration = choose(environ=environment(configured())), configured()
+        ports, configuration = choose_ports(), configured()
     console, stopped = Console(soft_wrap=True, highlight=False), None
     for finding in examine(ports, app=app, configuration=configuration):
         if as_json:

@@ -8,12 +8,13 @@ import click
 from rich.console import Console
 
 from otel_tutor.cli.demo import check_extra
+from otel_tutor.cli.running import choose_ports
 from otel_tutor.cli.stack import binaries, port_option
 from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import LOOPBACK, Ports, choose
+from otel_tutor.stack.ports import LOOPBACK, Ports
 from otel_tutor.stack.stack import Stack
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def drill(names: tuple[str, ...], ports: tuple[str, ...]) -> None:
         if name not in DRILLS:
             said = f"is not drilled: {NOT_DRILLED[name]}" if name in NOT_DRILLED else "is no alert with a drill"
             raise StackError(f"{name} {said}; `otel-tutor drill` lists those there are")
-    _drill_all(console, chosen, choose(ports))
+    _drill_all(console, chosen, choose_ports(ports))
 
 
 def _drill_all(console: Console, names: Sequence[str], ports: Ports) -> None:

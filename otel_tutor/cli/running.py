@@ -1,4 +1,6 @@
-"""The stack that a command is about, when it is not the one to be started."""
+"""The stack that a command is about, and its ports."""
+
+from collections.abc import Sequence
 
 from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
@@ -8,7 +10,12 @@ from otel_tutor.stack.ports import LOOPBACK, Ports, choose
 from otel_tutor.stack.project import configured
 from otel_tutor.stack.status import answers
 
-__all__ = ["running_ports", "running_stack"]
+__all__ = ["choose_ports", "running_ports", "running_stack"]
+
+
+def choose_ports(overrides: Sequence[str] = ()) -> dict[str, int]:
+    """The ports to use: `NAME=NUMBER` first, then the environment, then the project's .env, then the defaults."""
+    return choose(overrides, environment(configured()))
 
 
 def running_stack() -> AnyStack:
@@ -27,7 +34,7 @@ def running_ports() -> Ports:
     try:
         return running_stack().record.ports
     except StackError:
-        ports = choose(environ=environment(configured()))
+        ports = choose_ports()
         if answers(f"http://{LOOPBACK}:{ports['prometheus']}/-/ready"):
             return ports
         raise

@@ -7,13 +7,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from otel_tutor.cli.running import running_ports, running_stack
+from otel_tutor.cli.running import running_ports
 from otel_tutor.errors import StackError
 from otel_tutor.objectives import read_objectives
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.project import configured
 
-__all__ = ["running_stack", "slo"]
+__all__ = ["slo"]
 
 _COLUMNS: Final = ("objective", "service", "target", "5 min", "1 h", "30 days", "budget left", "burn rate")
 

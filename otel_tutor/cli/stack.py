@@ -1,6 +1,7 @@
 """`otel-tutor build`, `up`, `restart`, `down` and `status`."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otel_tutor.cli.progress import BuildDisplay
+from otel_tutor.cli.running import choose_ports
 from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.stack.backends import Backends
@@ -16,9 +18,9 @@ from otel_tutor.stack.choice import COMPOSE, NATIVE, AnyStack, choose_stack, cur
 from otel_tutor.stack.compose import environment
 from otel_tutor.stack.containers import ContainerStack
 from otel_tutor.stack.files import cache_folder, shipped
-from otel_tutor.stack.ports import DEFAULTS, Ports, choose
+from otel_tutor.stack.ports import DEFAULTS, Ports
 from otel_tutor.stack.project import configured
-from otel_tutor.stack.status import seconds_since_data
+from otel_tutor.stack.status import Status, seconds_since_data
 from otel_tutor.top.program import page_programs
 
 __all__ = [
@@ -39,6 +41,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _APP: Final = ("tutor", "students")  # of compose.yaml, what `up` leaves out: the app is the user's own
 _PAGES: Final = {"grafana", "top"}
+_SAID: Final = {NATIVE: "as processes", COMPOSE: "in containers"}
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
@@ -67,17 +70,12 @@ def binaries(console: Console) -> Binaries:
         return provide(shipped(), cache_folder(), display)
 
 
-def choose_ports(overrides: Sequence[str]) -> dict[str, int]:
-    """The ports to use: options first, then the environment, then the project's .env, then the defaults."""
-    return choose(overrides, environment(configured()))
-
-
-def pick(console: Console, mode: str | None, stack: AnyStack, without: Sequence[str] = ()) -> AnyStack:
+def pick(console: Console, mode: str | None, data: Path, without: Sequence[str]) -> AnyStack:
     """The stack to start on a data folder, with what containers need already there."""
     with console.status("looking for a container engine") as shown:
         return choose_stack(
             requested(mode),
-            stack.data,
+            data,
             without=without,
             tell=shown.update,
             say=lambda why: console.print(why, soft_wrap=True, markup=False, highlight=False),
@@ -112,12 +110,9 @@ def up(mode: str | None, ports: tuple[str, ...], overlays: tuple[str, ...]) -> N
             raise StackError(f"the stack is up already, {_SAID[running]}: `otel-tutor down` first")
         console.print("The stack is up already.")
     else:
-        stack = pick(console, mode, stack, _APP)
+        stack = pick(console, mode, stack.data, _APP)
         _start(console, stack, choose_ports(ports), overlays)
     _say_where(console, stack)
-
-
-_SAID: Final = {NATIVE: "as processes", COMPOSE: "in containers"}
 
 
 @click.command(epilog="Example: otel-tutor restart", short_help="Stop and start, with the same ports and overlays.")
@@ -125,6 +120,9 @@ def restart() -> None:
     """Stop the stack and start it again, with the same ports and overlays and the files as they are now."""
     console, stack = Console(), current(data_folder())
     ports, overlays = stack.record.ports, stack.record.overlays
+    if isinstance(stack, ContainerStack):
+        with console.status("looking for images") as shown:
+            stack.provide(without=_APP, tell=shown.update)  # before anything is stopped
     stack.down()
     _start(console, stack, ports, overlays)
     _say_where(console, stack)
@@ -142,9 +140,7 @@ def _start(console: Console, stack: AnyStack, ports: Ports, overlays: Sequence[s
 
 
 def _say_where(console: Console, stack: AnyStack) -> None:
-    _show(console, stack)
-    ports = stack.record.ports
-    names = {program.name for program in stack.status()}
+    ports, names = stack.record.ports, {program.name for program in _show(console, stack)}
     if names & _PAGES:
         console.print(f"See it at http://localhost:{ports['grafana']}, or in this terminal with `otel-tutor top`.")
     if "grafana" in names and not environment(configured()).get("GRAFANA_ADMIN_PASSWORD"):
@@ -168,31 +164,32 @@ def down() -> None:
 @click.command(epilog="Example: otel-tutor status", short_help="Show what runs, and whether it answers.")
 def status() -> None:
     """Show what runs, where, since when, whether it answers, and how long ago it last received anything."""
-    stack = current(data_folder())
-    _show(Console(), stack)
-    unready = [program.name for program in stack.status() if not program.ready]
+    unready = [program.name for program in _show(Console(), current(data_folder())) if not program.ready]
     if unready:
         raise StackError(f"not ready: {', '.join(unready)}: see `otel-tutor logs {unready[0]}`, or `down` and `up` again")
 
 
-def _show(console: Console, stack: AnyStack) -> None:
+def _show(console: Console, stack: AnyStack) -> list[Status]:
+    """Print how each program is. Returns what was printed."""
+    programs = stack.status()
     with Backends(stack.record.ports) as backends:
         since = seconds_since_data(backends)
     table = Table(box=None, pad_edge=False)
     for column in ("component", "version", "state", "pid", "up", "memory", "port", "last data"):
         table.add_column(column)
-    for program in stack.status():
+    for program in programs:
         table.add_row(
             program.name,
             program.version or "from PATH",
             "ready" if program.ready else "unready" if program.state == "running" else program.state,
             str(program.pid or "-"),
             _age(program.uptime),
-            f"{program.memory / 2**20:.0f} MB",
+            f"{program.memory / 2**20:.0f} MB" if program.memory else "-",
             str(program.port or "-"),
             f"{_age(since[program.name])} ago" if program.name in since else "-",
         )
     console.print(table)
+    return programs
 
 
 def _age(seconds: float) -> str:

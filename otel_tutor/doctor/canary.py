@@ -87,14 +87,13 @@ def _configured() -> Any:
 
 def _sung() -> dict[str, Any]:
     import otel_tutor
-    from otel_tutor import lifecycle
     from otel_tutor.doctor.resolution import HISTOGRAM, MEASURED
     from otel_tutor.instruments import record
+    from otel_tutor.lifecycle import settings_in_effect
     from otel_tutor.tracing import get_current_trace_id, trace_operation
 
     started, running = time.monotonic(), _configured()
-    assert lifecycle._state.settings
-    settings, run = lifecycle._state.settings, str(int(time.time()) % _RUNS)
+    run = str(int(time.time()) % _RUNS)
     _listen()
     record(HISTOGRAM, 0, {"run": run})
     running.flush(_FLUSH_SECONDS / 2)
@@ -105,8 +104,10 @@ def _sung() -> dict[str, Any]:
         record(HISTOGRAM, value, {"run": run})
     running.flush(_FLUSH_SECONDS / 2)
     otel_tutor.shutdown()
-    names = {"trace_id": trace_id, "run": run, "service": settings.service_name, "endpoint": settings.endpoint}
-    return {**names, "seconds": time.monotonic() - started}
+    answer = {"trace_id": trace_id, "run": run, "seconds": time.monotonic() - started}
+    if settings := settings_in_effect():
+        answer |= {"service": settings.service_name, "endpoint": settings.endpoint}
+    return answer
 
 
 def _listen() -> None:

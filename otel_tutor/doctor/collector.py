@@ -17,12 +17,10 @@ _HOP: Final = "Collector"
 _HANDED_ON: Final = 2.0  # seconds; its queues are flushed every 0.2 s
 _SIGNALS: Final = {"spans": "span", "metric_points": "point", "log_records": "line"}
 _COUNT: Final = re.compile(
-    r"^otelcol_(?P<what>receiver_accepted|receiver_refused|receiver_failed|exporter_sent|exporter_send_failed|exporter_enqueue_failed)"
-    r"_(?P<signal>spans|metric_points|log_records)(?:_total)?\{(?P<labels>.*)\} (?P<value>\S+)",
+    r"^otelcol_(?P<what>receiver_accepted|receiver_refused|receiver_failed"
+    r"|exporter_sent|exporter_send_failed|exporter_enqueue_failed|exporter_queue_size)"
+    r"(?:_(?P<signal>spans|metric_points|log_records))?(?:_total)?\{(?P<labels>.*)\} (?P<value>\S+)",
     re.MULTILINE,
-)
-_QUEUE: Final = re.compile(
-    r"^otelcol_(?P<what>exporter_queue_size)(?P<signal>)\{(?P<labels>.*)\} (?P<value>\S+)", re.MULTILINE
 )
 _WHO: Final = re.compile(r'\b(?:receiver|exporter)="([^"]*)"')
 
@@ -38,19 +36,17 @@ class Account:
 
     def refused(self) -> str:
         """What was refused since, in words; empty for nothing."""
-        return _words(self._grown("receiver_refused") | self._grown("receiver_failed"))
+        return _words(self._grown(self._read(), "receiver_refused", "receiver_failed"))
 
     def findings(self) -> Iterator[Finding]:
         """What it did since. What it refuses at first, and takes later, is worth a note."""
-        started = time.monotonic()
-        if self._before is None or self._read() is None:
+        started, now = time.monotonic(), self._read()
+        if self._before is None or now is None:
             return
-        accepted = _words(self._grown("receiver_accepted"))
-        if refused := self.refused():
+        accepted = _words(self._grown(now, "receiver_accepted"))
+        if refused := _words(self._grown(now, "receiver_refused", "receiver_failed")):
             yield Finding(hop=_HOP, cause="refuses", detail=refused, stops=not accepted)
-        held = wait_for(self._held, lambda names: not names, seconds=_HANDED_ON)
-        held |= {who for _, _, who in self._grown("exporter_send_failed") | self._grown("exporter_enqueue_failed")}
-        if held:
+        if held := wait_for(self._held, lambda names: not names, seconds=_HANDED_ON):
             yield Finding(hop=_HOP, cause="held", detail=", ".join(sorted(held)), stops=False)
         if accepted:
             yield Finding(hop=_HOP, seconds=time.monotonic() - started, detail=accepted)
@@ -58,16 +54,19 @@ class Account:
             yield Finding(hop=_HOP, cause="elsewhere", stops=False)
 
     def _held(self) -> set[str]:
-        """Exporters that have something to send and have sent nothing since. A queue alone is no sign: load fills it too."""
-        waiting = {who for (what, _, who), size in (self._read() or {}).items() if what == "exporter_queue_size" and size}
-        return waiting - {who for _, _, who in self._grown("exporter_sent")}
+        """Exporters that fail, or have something to send and have sent nothing since: a queue alone is a sign of load."""
+        now = self._read() or {}
+        waiting = {who for (what, _, who), size in now.items() if what == "exporter_queue_size" and size}
+        sent = {who for _, _, who in self._grown(now, "exporter_sent")}
+        failed = {who for _, _, who in self._grown(now, "exporter_send_failed", "exporter_enqueue_failed")}
+        return (waiting - sent) | failed
 
-    def _grown(self, what: str) -> dict[Key, float]:
-        """By how much the counts of this kind are above what they were. A Collector that was restarted began at 0."""
-        if (before := self._before) is None or (after := self._read()) is None:
+    def _grown(self, now: Mapping[Key, float] | None, *kinds: str) -> dict[Key, float]:
+        """By how much the counts of these kinds are above what they were. A Collector that was restarted began at 0."""
+        if self._before is None or now is None:
             return {}
-        grown = {key: value - before.get(key, 0) for key, value in after.items() if key[0] == what}
-        return {key: value if value > 0 else after[key] for key, value in grown.items() if value and after[key]}
+        grown = {key: value - self._before.get(key, 0) for key, value in now.items() if key[0] in kinds}
+        return {key: value if value > 0 else now[key] for key, value in grown.items() if value and now[key]}
 
     def _read(self) -> dict[Key, float] | None:
         try:
@@ -77,11 +76,10 @@ class Account:
         if "otelcol_" not in text:
             return None  # somebody else's page
         counts: dict[Key, float] = {}
-        for pattern in (_COUNT, _QUEUE):
-            for found in pattern.finditer(text):
-                who = _WHO.search(found["labels"])
-                key = (found["what"], found["signal"], who[1] if who else "")
-                counts[key] = counts.get(key, 0) + float(found["value"])  # of both transports, of every kind of data
+        for found in _COUNT.finditer(text):
+            who = _WHO.search(found["labels"])
+            key = (found["what"], found["signal"] or "", who[1] if who else "")
+            counts[key] = counts.get(key, 0) + float(found["value"])  # of both transports, of every kind of data
         return counts
 
 

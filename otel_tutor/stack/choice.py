@@ -21,8 +21,10 @@ AnyStack = Stack | ContainerStack
 
 def current(data: Path) -> AnyStack:
     """What was started on a data folder; where nothing was, the native stack, which can tell."""
-    record = Record(data)
-    engine = record.read().get("engine") if record.exists() else None
+    try:
+        engine = Record(data).read().get("engine")
+    except StackError:  # none was started, or what it left is damaged
+        engine = None
     return ContainerStack(data, Engine(engine["program"], tuple(engine["compose"]))) if engine else Stack(data)
 
 
@@ -43,7 +45,7 @@ def choose_stack(
     """The stack to start: containers where an engine answers and has the images or can get them, else processes.
 
     `without` are services that will not be started; `tell` hears what is done, `say` why containers are not used although
-    an engine is there. Raises StackError where containers are asked for and no engine answers.
+    an engine is there. Raises StackError where containers are asked for and cannot be had.
     """
     if mode == NATIVE:
         return Stack(data)
@@ -53,10 +55,11 @@ def choose_stack(
             raise StackError("no container engine with a compose answers: start Docker or Podman, or leave out --compose")
         return Stack(data)
     stack = ContainerStack(data, engine)
-    if mode is None:
-        try:
-            stack.provide(without=without, tell=tell)
-        except StackError as error:
-            say(f"Running as processes: {error}.")
-            return Stack(data)
+    try:
+        stack.provide(without=without, tell=tell)
+    except StackError as error:
+        if mode == COMPOSE:
+            raise
+        say(f"Running as processes: {error}.")
+        return Stack(data)
     return stack

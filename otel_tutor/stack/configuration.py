@@ -14,7 +14,7 @@ from otel_tutor.objectives import write_rules
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, Ports
 
-__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "lay_out_for_containers"]
+__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "lay_out_boards", "lay_out_for_containers"]
 
 _FOLDERS: Final = ("collector", "alerts")
 _BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
@@ -104,10 +104,15 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
 def lay_out_for_containers(source: Path, target: Path, ports: Ports) -> None:
     """The same for components that know each other by name, and Grafana's files besides."""
     _copy(source, target)
+    lay_out_boards(source, target)
+    _address(target, ports)
+
+
+def lay_out_boards(source: Path, target: Path) -> None:
+    """Put a fresh copy of what Grafana reads into `target`. Raises OSError."""
     for part in ("json", "provisioning"):
         shutil.rmtree(target / "dashboards" / part, ignore_errors=True)
         shutil.copytree(source / "dashboards" / part, target / "dashboards" / part)
-    _address(target, ports)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """The stack of one data folder in containers: up, down and what is running."""
 
-import contextlib
 import hashlib
 import re
 import time
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from platformdirs import user_data_path
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from otel_tutor.errors import StackError
 from otel_tutor.stack import compose
+from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.configuration import check_yaml
 from otel_tutor.stack.engine import Engine
+from otel_tutor.stack.files import usable
 from otel_tutor.stack.ports import DEFAULTS, LOOPBACK, Ports, check_free, variable
 from otel_tutor.stack.project import configured
 from otel_tutor.stack.record import Record
@@ -65,10 +65,9 @@ class ContainerStack:
     ) -> None:
         """Start every service but those `without`, and wait until each is ready; `tell` hears what is done.
 
-        Raises StackError, with everything stopped again, when one does not get ready.
+        Their images have been provided. Raises StackError, with everything stopped again, when one does not get ready.
         """
         check_yaml(configured())
-        self.provide(without=without, tell=tell)
         chosen, environment = _chosen(without), self.environment(ports)
         self._lay_out(ports, overlays)
         self.engine.remove(self.project)  # what a crash may have left
@@ -116,8 +115,9 @@ class ContainerStack:
 
     def status(self) -> list[Status]:
         """Every service that was started, in the order of compose.yaml. Raises StackError when none was."""
-        recorded, memory = self.record.read(), self.engine.memory()
+        recorded = self.record.read()
         found = {_service(one): one for one in self._containers()}
+        memory = self.engine.memory([one["Id"] for one in found.values() if _state(one) == "running"])
         shown = [name for name in recorded["services"] if name not in found or not _is_done(found[name])]
         return [_status(name, found.get(name, _GONE), recorded["ports"], memory) for name in shown]
 
@@ -133,34 +133,31 @@ class ContainerStack:
         return self.engine.run_compose(self.folder, self.project, *arguments, environment=environment)
 
     def _lay_out(self, ports: Ports, overlays: Sequence[str]) -> None:
-        try:
-            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with usable(self.data):
             compose.lay_out_services(configured(), self.folder, ports, overlays)
-        except OSError as error:
-            remedy = "set OTEL_TUTOR_DATA to another folder"
-            raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
 
     def environment(self, ports: Ports) -> dict[str, str]:
         """What compose is run with."""
         return {**compose.environment(configured()), **{variable(name): str(number) for name, number in ports.items()}}
 
     def _wait(self, name: str, ports: Ports) -> None:
-        patient_until = time.monotonic() + _PATIENCE_SECONDS
+        started = time.monotonic()
 
-        def is_over() -> bool:
-            found = next((one for one in self._containers() if _service(one) == name), None)
-            if found is None or _is_done(found) or _is_ready(name, found, ports):
+        def verdict() -> bool | None:
+            """Whether it is ready, or is no more going to be; None while that is open."""
+            found = self._container(name)
+            if found and (_is_done(found) or _is_ready(name, found, ports)):
                 return True
-            return time.monotonic() > patient_until and _is_crashing(found)
+            patient = time.monotonic() - started < _PATIENCE_SECONDS
+            return None if found and (patient or not _is_crashing(found)) else False
 
-        with contextlib.suppress(RetryError):
-            Retrying(
-                stop=stop_after_delay(_READY_SECONDS), wait=wait_fixed(0.5), retry=retry_if_result(lambda over: not over)
-            )(is_over)
-        found = next((one for one in self._containers() if _service(one) == name), None)
-        if found is None or not (_is_done(found) or _is_ready(name, found, ports)):
+        if not wait_for(verdict, lambda reached: reached is not None, seconds=_READY_SECONDS):
+            found = self._container(name)
             said = self.engine.last_line(found["Id"]) if found else "its container is gone"
             raise StackError(f"{name} did not get ready: {said}")
+
+    def _container(self, name: str) -> Mapping[str, Any] | None:
+        return next((one for one in self._containers() if _service(one) == name), None)
 
 
 def _chosen(without: Sequence[str]) -> list[str]:

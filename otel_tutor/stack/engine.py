@@ -50,9 +50,11 @@ class Engine:
         seen: list[dict[str, Any]] = json.loads(self._ask("inspect", "--type=container", *ids).stdout or "[]")
         return seen
 
-    def memory(self) -> dict[str, str]:
-        """What each running container occupies, by its name, as the engine writes it; nothing where it does not know."""
-        answer = self._ask("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}")
+    def memory(self, containers: Sequence[str]) -> dict[str, str]:
+        """What running containers occupy, by name, as the engine writes it; nothing where it does not know."""
+        if not containers:
+            return {}
+        answer = self._ask("stats", "--no-stream", "--format", "{{.Name}} {{.MemUsage}}", *containers)
         rows = [line.split() for line in answer.stdout.splitlines()]
         return {row[0]: row[1] for row in rows if len(row) > 1}
 
@@ -81,8 +83,8 @@ class Engine:
         return _last(answer.stderr)
 
     def compose_command(self, project: str, *arguments: str) -> list[str]:
-        """The command line of compose for a project."""
-        return [*self.compose, "--file", "compose.yaml", "--project-name", project, *arguments]
+        """The command line of compose for a project, whose compose.yaml is where it is run."""
+        return [*self.compose, "--project-name", project, *arguments]
 
     def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return _execute([self.program, *arguments])

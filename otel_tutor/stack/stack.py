@@ -3,8 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from otel_tutor.errors import StackError
 from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.configuration import check_by_components, check_yaml, lay_out
+from otel_tutor.stack.files import usable
 from otel_tutor.stack.ports import Ports, check_free
 from otel_tutor.stack.programs import Program, stack_environment, stack_programs
 from otel_tutor.stack.project import configured
@@ -36,11 +36,6 @@ class Stack:
         self.data = data
         self.supervisor = Supervisor(data)
         self.record = Record(data)
-
-    @property
-    def ports(self) -> dict[str, int]:
-        """The ports of the running stack. Raises StackError when none runs."""
-        return self.record.ports
 
     def is_running(self) -> bool:
         """Whether this data folder's stack is up."""
@@ -66,9 +61,10 @@ class Stack:
         """
         check_yaml(configured())
         environment = stack_environment(self.data, ports)
-        with self._usable():
+        configuration = self.data / "config"
+        with usable(self.data):
             check_by_components(binaries, configured(), environment, overlays)
-        configuration = self._lay_out(ports)
+            lay_out(configured(), configuration, ports)
         prepare(configuration)
         programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
         self.supervisor.stop()  # what a crash may have left
@@ -109,21 +105,6 @@ class Stack:
     def log(self, name: str) -> Path:
         """Where a program's output is."""
         return self.supervisor.logs / f"{name}.log"
-
-    def _lay_out(self, ports: Ports) -> Path:
-        configuration = self.data / "config"
-        with self._usable():
-            lay_out(configured(), configuration, ports)
-        return configuration
-
-    @contextmanager
-    def _usable(self) -> Iterator[None]:
-        try:
-            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # traces and logs are nobody else's
-            yield
-        except OSError as error:
-            remedy = "set OTEL_TUTOR_DATA to another folder"
-            raise StackError(f"{self.data} cannot be used ({error.strerror}): {remedy}") from None
 
     def _settle(self) -> None:
         """Wait until supervisord, too, holds every program for running: it watches each for its first second."""

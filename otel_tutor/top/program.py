@@ -23,7 +23,7 @@ def missing() -> list[str]:
 def page_programs(data: Path, ports: Ports, configuration: Path) -> list[Program]:
     """Serves the stack of that data folder with the panels of that configuration; none where libraries are missing.
 
-    Raises OSError where Grafana's files cannot be written.
+    Raises StackError where Grafana's files cannot be written.
     """
     if (found := find_grafana()) and "grafana" in services(configuration):
         return [grafana_program(found, configuration, data, ports)]

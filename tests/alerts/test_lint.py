@@ -129,9 +129,9 @@ def test_a_command_of_a_runbook_runs(
     running: Running, inventory: Mapping[str, set[str]], tmp_path: Path, command: str
 ) -> None:
     """As it stands, but for the ports of this stack and its data folder; each line is one command."""
-    lay_out(shipped(), tmp_path, running.stack.ports)
+    lay_out(shipped(), tmp_path, running.stack.record.ports)
     laid_out = "".join(path.read_text() for path in (tmp_path / "alerts" / "runbooks").glob("*.md"))
-    ports = {variable(name): str(number) for name, number in running.stack.ports.items()}
+    ports = {variable(name): str(number) for name, number in running.stack.record.ports.items()}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, **ports, "OTEL_TUTOR_DATA": str(running.stack.data), "PATH": path}
     for line in command.splitlines():
@@ -152,7 +152,7 @@ def test_a_runbook_says_what_somebody_just_woken_asks(path: Path) -> None:
 
 
 def test_every_link_of_an_alert_to_a_runbook_leads_there(running: Running) -> None:
-    pager = f"http://127.0.0.1:{running.stack.ports['pager']}"
+    pager = f"http://127.0.0.1:{running.stack.record.ports['pager']}"
 
     assert [name for name in ALERTS if not httpx2.get(f"{pager}/runbooks/{name}").text.startswith(f"# {name}")] == []
 

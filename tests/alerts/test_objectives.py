@@ -144,7 +144,7 @@ def test_a_changed_target_is_the_one_that_is_shown(binaries: Binaries, tmp_path:
     stack = Stack(tmp_path / "data")
     stack.up(binaries, unused_ports(), leashed=True, prepare=stricter)
     try:
-        with Backends(stack.ports) as backends:
+        with Backends(stack.record.ports) as backends:
             recorded = '{slo="api-latency",__name__=~"slo:target:ratio|slo:threshold:value"}'
             found = wait_for(lambda: backends.query(recorded), lambda samples: len(samples) == 2, seconds=40)
         assert sorted(sample.value for sample in found) == [0.9, 1.0]

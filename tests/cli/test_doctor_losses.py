@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from otel_tutor.doctor.causes import CAUSES
+from otel_tutor.stack.backends import wait_for
 from otel_tutor.stack.build import Binaries
 from otel_tutor.stack.stack import Stack
 from tests.cli.test_stack import one_line
@@ -50,87 +51,103 @@ def without_rules(configuration: Path) -> None:
     shutil.rmtree(configuration / "alerts" / "rules")
 
 
-def without_the_leading_zero(configuration: Path) -> None:
-    path = configuration / "collector" / "naming.yaml"
-    before, last_list = path.read_text(encoding="utf-8").rsplit('"midpoint", [0.0, ', 1)
-    path.write_text(f'{before}"midpoint", [{last_list}', encoding="utf-8")
+def started(binaries: Binaries, folder: Path, prepare: Callable[[Path], None]) -> Stack:
+    """A stack with an overlay that changes nothing yet, and files that do."""
+    (folder / "fault.yaml").write_text("{}", encoding="utf-8")
+    stack = Stack(folder / "data")
+    stack.up(binaries, unused_ports(), overlays=[str(folder / "fault.yaml")], prepare=prepare, leashed=True)
+    return stack
 
 
-def as_it_is(configuration: Path) -> None:
-    """The fault is in the overlay."""
+def examined(stack: Stack) -> subprocess.CompletedProcess[str]:
+    """What the doctor says of it."""
+    bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    endpoint = f"http://127.0.0.1:{stack.record.ports['otlp']}"
+    sent_to = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TUTOR_DATA": str(stack.data)}
+    command = [sys.executable, "-m", "otel_tutor", "doctor"]
+    return subprocess.run(command, env={**bare, **sent_to}, capture_output=True, text=True, check=False, timeout=120)
 
 
-def examined(
-    binaries: Binaries, folder: Path, overlay: str, prepare: Callable[[Path], None] = as_it_is
-) -> subprocess.CompletedProcess[str]:
-    """What the doctor says of a stack of its own, with an overlay or changed files."""
-    (folder / "fault.yaml").write_text(overlay or "{}", encoding="utf-8")
-    ports, stack = unused_ports(), Stack(folder / "data")
-    stack.up(binaries, ports, overlays=[str(folder / "fault.yaml")], prepare=prepare, leashed=True)
-    try:
-        bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        sent_to = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{ports['otlp']}", "OTEL_TUTOR_DATA": str(stack.data)}
-        return subprocess.run(
-            [sys.executable, "-m", "otel_tutor", "doctor"],
-            env={**bare, **sent_to},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-    finally:
-        stack.down()
+@pytest.fixture(scope="module")
+def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The one whose Collector is restarted with one fault after the other."""
+    one = started(binaries, tmp_path_factory.mktemp("losses"), lambda _: None)
+    yield one
+    one.down()
+
+
+def collect_with(stack: Stack, overlay: str) -> None:
+    """Restart its Collector with what the overlay says."""
+    stack.supervisor.stop_program("collector")
+    (stack.data.parent / "fault.yaml").write_text(overlay, encoding="utf-8")
+    stack.supervisor.start_program("collector")
+    assert wait_for(lambda: {one.name: one.ready for one in stack.status()}["collector"], bool, seconds=30)
 
 
 @pytest.mark.parametrize(
-    ("cause", "hop", "overlay", "prepare"),
+    ("cause", "hop", "overlay"),
     [
-        ("unauthenticated", "SDK to Collector", _TOKEN, as_it_is),
-        ("refuses", "Collector", _NO_MEMORY, as_it_is),
-        ("not-scraped", "Prometheus", "", elsewhere("app")),
-        (
-            "metrics-lost",
-            "Prometheus",
-            _DROP.format(signal="metrics", item="metric", pipeline="metrics/prometheus"),
-            as_it_is,
-        ),
-        ("traces-lost", "Jaeger", _DROP.format(signal="traces", item="span", pipeline="traces/jaeger"), as_it_is),
-        (
-            "logs-lost",
-            "VictoriaLogs",
-            _DROP.format(signal="logs", item="log_record", pipeline="logs/victorialogs"),
-            as_it_is,
-        ),
-        ("rules", "rules", "", without_rules),
-        ("alerts-lost", "Alertmanager", "", elsewhere("alertmanager")),
+        ("unauthenticated", "SDK to Collector", _TOKEN),
+        ("refuses", "Collector", _NO_MEMORY),
+        ("metrics-lost", "Prometheus", _DROP.format(signal="metrics", item="metric", pipeline="metrics/prometheus")),
+        ("traces-lost", "Jaeger", _DROP.format(signal="traces", item="span", pipeline="traces/jaeger")),
+        ("logs-lost", "VictoriaLogs", _DROP.format(signal="logs", item="log_record", pipeline="logs/victorialogs")),
     ],
     ids=lambda value: value if isinstance(value, str) and value in CAUSES else "",
 )
-def test_what_is_lost_on_the_way_is_named(
-    binaries: Binaries, tmp_path: Path, cause: str, hop: str, overlay: str, prepare: Callable[[Path], None]
-) -> None:
-    answer = examined(binaries, tmp_path, overlay, prepare)
+def test_what_the_collector_loses_is_named(stack: Stack, cause: str, hop: str, overlay: str) -> None:
+    collect_with(stack, overlay)
+    answer = examined(stack)
 
     assert answer.returncode == 1, answer.stdout
     assert f"{hop}: {CAUSES[cause].cause}" in one_line(answer.stderr)
 
 
-def test_a_backend_that_takes_nothing_is_named_by_its_exporter(binaries: Binaries, tmp_path: Path) -> None:
-    answer = examined(binaries, tmp_path, _NOWHERE)
+def test_a_backend_that_takes_nothing_is_named_by_its_exporter(stack: Stack) -> None:
+    collect_with(stack, _NOWHERE)
+    answer = examined(stack)
 
     assert f"{CAUSES['held'].cause} (otlp_http/victorialogs)" in answer.stdout
     assert f"VictoriaLogs: {CAUSES['logs-lost'].cause}" in one_line(answer.stderr)
 
 
-def test_a_collector_that_says_nothing_of_itself_is_not_held_against_it(binaries: Binaries, tmp_path: Path) -> None:
-    answer = examined(binaries, tmp_path, _NO_PAGE)
+def test_a_collector_that_says_nothing_of_itself_is_not_held_against_it(stack: Stack) -> None:
+    collect_with(stack, _NO_PAGE)
+    answer = examined(stack)
 
     assert answer.returncode == 0, answer.stderr
     assert not any(line.split()[1:2] == ["Collector"] for line in answer.stdout.splitlines())
 
 
-def test_a_list_of_buckets_without_its_leading_zero_is_noticed(binaries: Binaries, tmp_path: Path) -> None:
-    answer = examined(binaries, tmp_path, "", without_the_leading_zero)
+def test_a_list_of_buckets_without_its_leading_zero_is_noticed(stack: Stack) -> None:
+    naming = stack.data / "config" / "collector" / "naming.yaml"
+    before, last_list = naming.read_text(encoding="utf-8").rsplit('"midpoint", [0.0, ', 1)
+    naming.write_text(f'{before}"midpoint", [{last_list}', encoding="utf-8")
+    collect_with(stack, "{}")
+    answer = examined(stack)
+    naming.write_text(f'{before}"midpoint", [0.0, {last_list}', encoding="utf-8")
 
     assert answer.returncode == 0, answer.stderr
     assert f"{CAUSES['resolution'].cause} (in le=0.005 and le=+Inf, not in le=0.001)" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("cause", "hop", "prepare"),
+    [
+        ("not-scraped", "Prometheus", elsewhere("app")),
+        ("rules", "rules", without_rules),
+        ("alerts-lost", "Alertmanager", elsewhere("alertmanager")),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value in CAUSES else "",
+)
+def test_what_prometheus_does_not_read_or_tell_is_named(
+    binaries: Binaries, tmp_path: Path, cause: str, hop: str, prepare: Callable[[Path], None]
+) -> None:
+    stack = started(binaries, tmp_path, prepare)
+    try:
+        answer = examined(stack)
+    finally:
+        stack.down()
+
+    assert answer.returncode == 1, answer.stdout
+    assert f"{hop}: {CAUSES[cause].cause}" in one_line(answer.stderr)

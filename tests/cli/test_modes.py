@@ -73,7 +73,10 @@ def test_a_grafana_on_path_is_started_with_our_files(
     (tmp_path / "grafana" / "conf").mkdir()
     (tmp_path / "grafana" / "conf" / "defaults.ini").touch()
     path = f"{grafana.parent}{os.pathsep}{os.environ['PATH']}"
-    started = run("up", PATH=path, GRAFANA_ADMIN_PASSWORD="another")
+    assert run("init").returncode == 0
+    (tmp_path / ".env").write_text("GRAFANA_ADMIN_PASSWORD=another\n", encoding="utf-8")
+    started = run("up", PATH=path)
+    assert "admin123" not in started.stdout
     assert f"See it at http://localhost:{ports['grafana']}" in started.stdout, started.stderr
 
     seen = httpx2.get(f"http://127.0.0.1:{ports['grafana']}/api/health").json()

@@ -194,6 +194,16 @@ def test_a_data_folder_that_cannot_be_written_is_named(run: Run, binaries: Binar
     assert "set OTEL_TUTOR_DATA to another folder" in one_line(result.stderr)
 
 
+def test_a_damaged_record_of_what_runs_does_not_keep_it_running(
+    run: Run, binaries: Binaries, environment: dict[str, str]
+) -> None:
+    assert run("up").returncode == 0
+    (Path(environment["OTEL_TUTOR_DATA"]) / "stack.json").write_text("{", encoding="utf-8")
+    assert "the stack is not running" in one_line(run("status").stderr)
+    assert "Stopped" in run("down").stdout
+    assert left_running(environment) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a leash for processes")
 def test_a_killed_supervisor_takes_the_components_with_it(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:
     assert run("up").returncode == 0

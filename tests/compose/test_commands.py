@@ -35,11 +35,15 @@ def ports() -> dict[str, int]:
 
 
 @pytest.fixture
-def run(images: None, ports: dict[str, int], tmp_path: Path) -> Iterator[Run]:
-    """The command in a project of a user's own, who has no Grafana."""
+def environment(images: None, ports: dict[str, int], tmp_path: Path) -> dict[str, str]:
+    """Of a user who leaves the choice to the command."""
     moved = {variable(name): str(number) for name, number in ports.items()}
-    environment = {**os.environ, "OTEL_TUTOR_DATA": str(tmp_path / "data"), **moved}
-    environment.pop("OTEL_TUTOR_MODE", None)
+    return {**os.environ, "OTEL_TUTOR_DATA": str(tmp_path / "data"), **moved, "OTEL_TUTOR_MODE": ""}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Iterator[Run]:
+    """The command in a project of a user's own, who has no Grafana."""
 
     def execute(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "otel_tutor", *arguments]
@@ -156,7 +160,13 @@ def test_where_an_image_cannot_be_had_the_stack_is_processes(run: Run, binaries:
     assert "or use --native" in one_line(run("up", "--compose").stderr)
 
 
-def test_the_demo_is_containers_and_leaves_none(run: Run) -> None:
+def test_the_demo_is_containers_and_leaves_none(run: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "otel_tutor", "demo"], stdout=subprocess.DEVNULL, cwd=tmp_path, env=environment
+    )
+    wait_for(left, lambda names: len(names) > 4, seconds=60)
+    killed.kill()  # what it leaves is the next one's to clear
+    killed.wait()
     result = run("demo", "--seconds", "8")
 
     assert result.returncode == 0, result.stdout + result.stderr

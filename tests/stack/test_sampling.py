@@ -56,7 +56,7 @@ def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def send(stack: Stack, program: str) -> None:
-    endpoint = f"http://{LOOPBACK}:{stack.ports['otlp']}"
+    endpoint = f"http://{LOOPBACK}:{stack.record.ports['otlp']}"
     environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env=environment)
 
@@ -65,7 +65,7 @@ def send(stack: Stack, program: str) -> None:
 def sampled(stack: Stack) -> Iterator[Backends]:
     """The stores behind it, after 20 000 traces."""
     send(stack, PROGRAM)
-    with Backends(stack.ports) as backends:
+    with Backends(stack.record.ports) as backends:
         wait_for(lambda: kept(backends, "usual"), lambda seen: seen > 100, seconds=60)
         yield backends
 

@@ -44,7 +44,7 @@ def asked(running: Running) -> Running:
 
 def drive(running: Running, what: Drive, size: tuple[int, int] = (120, 40)) -> None:
     async def run() -> None:
-        app = Top(configuration_folder(), running.stack.ports)
+        app = Top(configuration_folder(), running.stack.record.ports)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: "Prometheus at" in text(app, "said"))
             await what(app, pilot)
@@ -189,5 +189,5 @@ def test_mistakes_are_one_line(run: Run, asked: Running) -> None:
     assert "the stack is not running" in one_line(run("top").stderr)
     there = {"OTEL_TUTOR_DATA": str(asked.stack.data)}
     assert "top needs a terminal: `otel-tutor top --once`" in one_line(run("top", **there).stderr)
-    taken = str(asked.stack.ports["prometheus"])
+    taken = str(asked.stack.record.ports["prometheus"])
     assert f"port {taken} (web) is taken by prometheus" in one_line(run("top", "--web", "--web-port", taken, **there).stderr)
