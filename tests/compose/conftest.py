@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import yaml
 
 from otel_tutor.stack.backends import Backends
 from otel_tutor.stack.build import Binaries
+from otel_tutor.stack.containers import ContainerStack
+from otel_tutor.stack.engine import find_engine
 from otel_tutor.stack.ports import variable
 from tests.compose.images import build_all, hand_to_docker, podman
 from tests.stack.conftest import unused_ports
@@ -20,8 +23,18 @@ from tests.stack.conftest import unused_ports
 _PROJECT = "otel-tutor-test"
 _CHOSEN = os.environ.get("OTEL_TUTOR_ENGINE", "podman")  # read before the tests' own environment is made
 _NEEDED = ("podman", "podman-compose", "runc", "debootstrap", "busybox")
-# What a machine wants whose cgroups are v1 and whose root may not raise limits; harmless elsewhere.
-_ENGINE = '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=100:100"]\n[engine]\nruntime = "runc"\n'
+# What a machine wants whose cgroups are v1 and whose root may not raise limits; a build trusts what the machine trusts.
+_TRUSTED = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
+_INSIDE = "/etc/ssl/certs/ca-certificates.crt"
+_CONF = f"""
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=100:100"]
+netns = "host"
+env = ["PIP_CERT={_INSIDE}"]
+volumes = ["{_TRUSTED}:{_INSIDE}:ro"]
+[engine]
+runtime = "runc"
+"""
 
 
 @pytest.fixture(scope="session")
@@ -61,9 +74,14 @@ def images(binaries: Binaries, services: Mapping[str, Any], tmp_path_factory: py
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     assert missing == [], "see what `make test-compose` wants installed, in the Makefile"
     scratch = tmp_path_factory.mktemp("compose")
-    (scratch / "containers.conf").write_text(_ENGINE, encoding="utf-8")
+    (scratch / "containers.conf").write_text(_CONF, encoding="utf-8")
     os.environ["CONTAINERS_CONF"] = str(scratch / "containers.conf")
     build_all(Path(__file__).parents[2], binaries, scratch)
+    os.environ["OTEL_TUTOR_ENGINE"] = "podman"
+    podman("rmi", "--force", services["pager"]["image"], check=False)  # of an earlier run's sources
+    engine = find_engine()
+    assert engine is not None
+    ContainerStack(scratch, engine).provide(without=["grafana"])
     os.environ["OTEL_TUTOR_ENGINE"] = _CHOSEN
     if _CHOSEN == "docker":
         hand_to_docker({one["image"] for name, one in services.items() if name != "grafana"}, scratch)

@@ -1,15 +1,13 @@
 """Images under the official names, from components as they are built without containers, for machines that can pull none.
 
-Each is the component's binary where the official image has it, and busybox for what its health check calls. The tutor's own
-image is built from its Dockerfile, on a Debian in place of the official Python.
+Each is the component's binary where the official image has it, and busybox for what its health check calls. Our own image is
+built by the product, on a Debian in place of the official Python.
 """
 
 import os
 import shutil
-import ssl
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +26,7 @@ ENTRYPOINTS: Final = {  # service of compose.yaml: binary of ours
 
 
 def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
-    """Every image that compose.yaml names, except Grafana's."""
+    """Every image that compose.yaml and our Dockerfile name, except Grafana's."""
     services: Mapping[str, Any] = yaml.safe_load((repository / "compose.yaml").read_text(encoding="utf-8"))["services"]
     for service, binary in ENTRYPOINTS.items():
         folder = scratch / service
@@ -50,16 +48,6 @@ def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:
         with (scratch / "debian.tar").open("wb") as archive:
             subprocess.run(["tar", "--create", "--directory", root, "."], check=True, stdout=archive)
         podman("import", "--quiet", str(scratch / "debian.tar"), base)
-    with _context(repository, scratch) as context:
-        trusted = os.environ.get("SSL_CERT_FILE", ssl.get_default_verify_paths().cafile)  # what this machine's pip trusts
-        podman(
-            *("build", "--quiet", "--network=host", "--tag", services["tutor"]["image"]),
-            *(
-                f"--volume={trusted}:/etc/ssl/certs/ca-certificates.crt:ro",
-                "--env=PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
-            ),
-            *("--file", str(context / "otel_tutor" / "demo" / "Dockerfile"), str(context)),
-        )
 
 
 def hand_to_docker(images: Iterable[str], scratch: Path) -> None:
@@ -86,16 +74,3 @@ def _run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not check or answer.returncode == 0, f"{' '.join(command)}: {answer.stderr.strip()[-2000:]}"
     return answer
-
-
-@contextmanager
-def _context(repository: Path, scratch: Path) -> Iterator[Path]:
-    """What git knows of the repository, and nothing that lies beside it."""
-    folder = scratch / "repository"
-    known = subprocess.run(["git", "ls-files", "-z"], cwd=repository, capture_output=True, text=True, check=True).stdout
-    for name in known.strip("\0").split("\0"):
-        if (repository / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(repository / name, folder / name)
-    yield folder
-    shutil.rmtree(folder)
