@@ -6,7 +6,7 @@ from typing import Final
 
 import yaml
 
-from otel_tutor.objectives import read_objectives
+from otel_tutor.tools.objectives import read_objectives
 
 __all__ = ["alert", "objective"]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
-from otel_tutor.database import as_engines, observe_engine, observe_pools
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.instruments import observe_folding, speed_up
+from otel_tutor.instrumentation.database import as_engines, observe_engine, observe_pools
+from otel_tutor.recording.instruments import observe_folding, speed_up
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def settings_in_effect() -> Settings | None:
 def _observe_app_state() -> None:
     from otel_tutor.health import health_service
     from otel_tutor.health.observation import observe_health
-    from otel_tutor.middleware import observe_requests_in_progress
+    from otel_tutor.instrumentation.asgi import observe_requests_in_progress
     from otel_tutor.monitoring import metrics_collector
 
     metrics_collector.start_observing()
@@ -141,7 +141,7 @@ def _flush() -> None:
 
 
 def _observe_app(app: Starlette) -> None:
-    from otel_tutor.middleware import TelemetryMiddleware
+    from otel_tutor.instrumentation.asgi import TelemetryMiddleware
 
     present: list[object] = [middleware.cls for middleware in app.user_middleware]
     if TelemetryMiddleware in present:

@@ -12,11 +12,11 @@ from typing import Final
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Row
-from otel_tutor.guard import harmless
-from otel_tutor.host import Host
-from otel_tutor.instruments import Labels, bounded, counter, observe, quantity, record
-from otel_tutor.operation import running
-from otel_tutor.timing import track_async_time, track_time
+from otel_tutor.instrumentation.host import Host
+from otel_tutor.recording.guard import harmless
+from otel_tutor.recording.instruments import Labels, bounded, counter, observe, quantity, record
+from otel_tutor.recording.operation import running
+from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]

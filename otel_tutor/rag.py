@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
 from otel_tutor import catalogue
-from otel_tutor.instruments import bounded, record
 from otel_tutor.monitoring import metrics_collector
-from otel_tutor.operation import Operation, was_cancelled
-from otel_tutor.stream import AsyncStream, Stream
+from otel_tutor.recording.instruments import bounded, record
+from otel_tutor.recording.operation import Operation, was_cancelled
+from otel_tutor.recording.stream import AsyncStream, Stream
 from otel_tutor.tracing import (
     GENERATION,
     INPUT_TOKENS,

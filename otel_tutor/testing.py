@@ -27,13 +27,14 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from otel_tutor import clock, lifecycle
+from otel_tutor import lifecycle
 from otel_tutor.health import health_service
-from otel_tutor.instruments import forget_values
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.recording import clock
+from otel_tutor.recording.instruments import forget_values
 from otel_tutor.settings import Settings, configuration_folder
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]

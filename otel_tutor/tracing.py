@@ -14,8 +14,8 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
-from otel_tutor.decoration import around
-from otel_tutor.operation import Attributes, Operation, operation, running, tracer
+from otel_tutor.recording.decoration import around
+from otel_tutor.recording.operation import Attributes, Operation, operation, running, tracer
 
 __all__ = [
     "RagTracer",

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from otel_tutor.cli.progress import BuildDisplay
-from otel_tutor.stack.build import Binaries, provide
-from otel_tutor.stack.files import cache_folder, shipped
+from otel_tutor.tools.cli.progress import BuildDisplay
+from otel_tutor.tools.stack.files import cache_folder, shipped
+from otel_tutor.tools.stack.native.build import Binaries, provide
 
 pytest_plugins = ["pytester"]
 

@@ -11,7 +11,7 @@ import pytest
 
 import otel_tutor
 from otel_tutor.catalogue import CATALOGUE
-from otel_tutor.stack.ports import DEFAULTS
+from otel_tutor.tools.stack.ports import DEFAULTS
 
 PACKAGE = Path(otel_tutor.__file__).parent
 MODULES = sorted(
@@ -46,16 +46,13 @@ def test_nothing_imports_a_prometheus_client() -> None:
 
 
 def test_what_an_app_calls_knows_neither_pipeline_nor_stack() -> None:
-    for name in ("monitoring.py", "tracing.py", "middleware.py", "instruments.py", "catalogue.py", "guard.py"):
-        assert not {
-            one
-            for one in imports(PACKAGE / name)
-            if one.startswith(("otel_tutor.pipeline", "otel_tutor.stack", "otel_tutor.cli"))
-        }
+    recorders = ("monitoring.py", "tracing.py", "instrumentation/asgi.py", "recording/instruments.py", "recording/guard.py")
+    for name in (*recorders, "catalogue.py"):
+        assert not {one for one in imports(PACKAGE / name) if one.startswith(("otel_tutor.pipeline", "otel_tutor.tools"))}
 
 
 def test_the_sdk_part_does_not_know_the_stack() -> None:
-    assert {name.partition("/")[0] for name in importers("otel_tutor.stack")} == {"stack", "cli", "demo", "doctor", "top"}
+    assert {name.partition("/")[0] for name in importers("otel_tutor.tools")} == {"tools", "__main__.py"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -16,7 +16,7 @@ import json
 import fastapi
 from fastapi.testclient import TestClient
 import otel_tutor
-from otel_tutor.middleware import TelemetryMiddleware
+from otel_tutor.instrumentation.asgi import TelemetryMiddleware
 from otel_tutor.testing import capture
 
 kept = capture()

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from otel_tutor.catalogue import SUBJECT, TOPIC
-from otel_tutor.instruments import OTHER
 from otel_tutor.monitoring import metrics_collector, track_async_time, track_time
+from otel_tutor.recording.instruments import OTHER
 from otel_tutor.testing import Capture, Point
 
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import variable
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import variable
 from tests.stack.conftest import unused_ports
 
 COMMANDS = {  # as a new user tries them, one after the other, and what is asked for where more is needed
@@ -56,7 +56,10 @@ def test_the_wheel_runs_the_stack_and_configures_an_app(repository: Path, tmp_pa
     try:
         assert re.search(r"^collector +0\.158\.0 +ready", check(command, "up", cwd=tmp_path, env=environ), re.MULTILINE)
         check(python, "-W", "error", "-c", "import otel_tutor; otel_tutor.configure()", cwd=tmp_path, env=environ)
-        build = "import pathlib, otel_tutor.stack.compose as c; print(c.build_context(pathlib.Path('image').absolute()))"
+        build = (
+            "import pathlib; from otel_tutor.tools.stack.containers.compose import build_context;"
+            "print(build_context(pathlib.Path('image').absolute()))"
+        )
         context = Path(check(python, "-c", build, cwd=tmp_path).strip())
         check(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", context / "again", context)
         copied = re.findall(r"^COPY (.+) \S+$", (context / "otel_tutor" / "demo" / "Dockerfile").read_text(), re.MULTILINE)

@@ -7,7 +7,7 @@ import pytest
 from otel_tutor.catalogue import CATALOGUE
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.naming import read_naming
-from otel_tutor.reference import render
+from otel_tutor.tools.reference import render
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def naming(repository: Path) -> Path:
 def test_the_reference_is_current(repository: Path, naming: Path) -> None:
     written = (repository / "collector" / "reference.md").read_text(encoding="utf-8")
 
-    assert written == render(read_naming(naming)), "write it anew with: python -m otel_tutor.reference"
+    assert written == render(read_naming(naming)), "write it anew with: python -m otel_tutor.tools.reference"
 
 
 def test_every_instrument_gets_a_name_in_the_naming_file(naming: Path) -> None:

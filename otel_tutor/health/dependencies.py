@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from otel_tutor.database import as_engines
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import DEFAULT_TIMEOUT, SyncHealthCheck, finding, plain_function
 from otel_tutor.health.status import HealthStatus
+from otel_tutor.instrumentation.database import as_engines
 
 __all__ = ["DatabaseCheck", "ModelCheck", "VectorStoreCheck"]
 

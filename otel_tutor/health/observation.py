@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from otel_tutor import catalogue
 from otel_tutor.health.service import HealthService
-from otel_tutor.instruments import Labels, bounded, observe
+from otel_tutor.recording.instruments import Labels, bounded, observe
 
 __all__ = ["observe_health"]
 

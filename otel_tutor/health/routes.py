@@ -13,7 +13,7 @@ from starlette.routing import Route
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
-from otel_tutor.route import PROBES
+from otel_tutor.instrumentation.route import PROBES
 
 __all__ = ["health_routes"]
 

@@ -9,7 +9,7 @@ from weakref import WeakMethod
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import HealthCheck
-from otel_tutor.health.flight import Flight
+from otel_tutor.health.run import Flight
 from otel_tutor.health.runner import CheckRunner
 from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall
 

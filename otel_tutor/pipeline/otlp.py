@@ -10,10 +10,10 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.view import Aggregation
 
-from otel_tutor.guard import OncePerMinute
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
-from otel_tutor.pipeline.losses import counting_losses
 from otel_tutor.pipeline.providers import Exporters
+from otel_tutor.pipeline.self_metrics import counting_losses
+from otel_tutor.recording.guard import OncePerMinute
 from otel_tutor.settings import Settings
 
 __all__ = ["otlp_exporters", "quieten"]

@@ -6,7 +6,7 @@ from opentelemetry.instrumentation.system_metrics import SystemMetricsInstrument
 
 __all__ = ["observe_process"]
 
-# Its `system.*` metrics are left to Node Exporter and otel_tutor.host; its `process.runtime.*` say the same again.
+# Its `system.*` metrics are left to Node Exporter and instrumentation.host; its `process.runtime.*` are duplicates.
 _METRICS: Final[dict[str, list[str] | None]] = {
     "process.cpu.time": ["user", "system"],
     "process.memory.usage": None,

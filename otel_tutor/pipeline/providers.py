@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline.logs import attach_logging
-from otel_tutor.pipeline.losses import counting_losses
+from otel_tutor.pipeline.self_metrics import counting_losses
 from otel_tutor.settings import Settings
 
 __all__ = ["Exporters", "Providers", "check_unclaimed"]

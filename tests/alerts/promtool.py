@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.files import shipped
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
 
 RULES = shipped() / "alerts" / "rules"
 # As Prometheus has them, what is recorded before what reads it; left to itself, the tool takes any order.

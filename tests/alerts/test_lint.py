@@ -13,14 +13,14 @@ import httpx2
 import pytest
 import yaml
 
-from otel_tutor.demo.load import run_load
 from otel_tutor.naming import Series, read_naming
-from otel_tutor.reference import OTHERS, Other
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.configuration import lay_out
-from otel_tutor.stack.files import shipped
-from otel_tutor.stack.ports import variable
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.reference import OTHERS, Other
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.configuration import lay_out
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import variable
 from tests.alerts.promtool import RULES
 from tests.alerts.queries import grouped, left, parse, selectors
 from tests.stack.conftest import Running

@@ -9,15 +9,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.demo.drills import DRILLS, NOT_DRILLED
-from otel_tutor.demo.site import Site, shorten, students
-from otel_tutor.demo.tutor_program import tutor_program
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.configuration import lay_out
-from otel_tutor.stack.files import shipped
-from otel_tutor.stack.ports import DEFAULTS
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
+from otel_tutor.tools.exercise.environment import Site, shorten, students
+from otel_tutor.tools.exercise.tutor_program import tutor_program
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.configuration import lay_out
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import DEFAULTS
 from tests.alerts.test_rules import ALERTS
 from tests.stack.conftest import unused_ports
 

@@ -15,11 +15,11 @@ import yaml
 from dashboards import limits, overview
 from dashboards.panels import encode
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.objectives import Burn, Objective, read_objectives, render, write_rules
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.files import shipped
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.objectives import Burn, Objective, read_objectives, render, write_rules
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
 from tests.alerts.promtool import check, seconds
 from tests.stack.conftest import unused_ports
 

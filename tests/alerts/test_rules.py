@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from otel_tutor.stack.build import Binaries
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.alerts.promtool import RULES, STEP, check, seconds
 
 QUIET = 12 * 60  # seconds below the threshold; the longest look back for enough events is ten minutes

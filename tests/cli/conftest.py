@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from otel_tutor.stack.ports import variable
-from otel_tutor.stack.supervision import MARK
+from otel_tutor.tools.stack.native.supervision import MARK
+from otel_tutor.tools.stack.ports import variable
 from tests.stack.conftest import running, unused_ports
 
 __all__ = ["running"]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.supervision import _socket_folder
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.supervision import _socket_folder
 from tests.cli.conftest import Run, left_running
 from tests.cli.test_stack import one_line
 

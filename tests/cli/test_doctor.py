@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.doctor.causes import CAUSES, render
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
+from otel_tutor.tools.doctor.causes import CAUSES, render
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import Running, unused_ports
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.doctor.causes import CAUSES
+from otel_tutor.tools.doctor.causes import CAUSES
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import Running
 

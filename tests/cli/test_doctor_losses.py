@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from otel_tutor.doctor.causes import CAUSES
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.doctor.causes import CAUSES
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import unused_ports
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.cli.conftest import Run
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import Running

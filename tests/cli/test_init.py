@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx2
 
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.project import MARK, write
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.project import MARK, write
 from tests.cli.conftest import Run
 from tests.cli.test_stack import one_line
 

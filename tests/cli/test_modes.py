@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.engine import find_engine
+from otel_tutor.tools.stack.containers.engine import find_engine
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.cli.conftest import Run
 from tests.cli.test_stack import one_line
 

@@ -14,12 +14,12 @@ import httpx2
 import psutil
 import pytest
 
-from otel_tutor.cli import cli
-from otel_tutor.demo.load import run_load
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import variable
-from otel_tutor.stack.status import seconds_since_data
+from otel_tutor.tools.cli import cli
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import variable
+from otel_tutor.tools.stack.status import seconds_since_data
 from tests.cli.conftest import Run, left_running
 from tests.stack.conftest import Running
 

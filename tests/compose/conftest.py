@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from otel_tutor.stack.backends import Backends
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.containers import ContainerStack
-from otel_tutor.stack.engine import find_engine
-from otel_tutor.stack.ports import variable
+from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.containers.engine import find_engine
+from otel_tutor.tools.stack.containers.stack import ContainerStack
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import variable
 from tests.compose.images import build_all, hand_to_docker, podman
 from tests.stack.conftest import unused_ports
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from otel_tutor.stack.build import Binaries
+from otel_tutor.tools.stack.native.build import Binaries
 
 ENTRYPOINTS: Final = {  # service of compose.yaml: binary of ours
     "collector": "otelcol",

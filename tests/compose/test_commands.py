@@ -15,9 +15,9 @@ import httpx2
 import pytest
 import yaml
 
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import variable
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import variable
 from tests.cli.test_stack import one_line
 from tests.compose.images import engine
 from tests.stack.conftest import unused_ports

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from otel_tutor import __version__
-from otel_tutor.stack.components import COMPONENTS
-from otel_tutor.stack.configuration import collector_files
-from otel_tutor.stack.ports import DEFAULTS, variable
-from otel_tutor.stack.programs import stack_programs
+from otel_tutor.tools.stack.components import COMPONENTS
+from otel_tutor.tools.stack.configuration import collector_files
+from otel_tutor.tools.stack.native.programs import stack_programs
+from otel_tutor.tools.stack.ports import DEFAULTS, variable
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 _SAME_FLAGS = ("prometheus", "alertmanager", "victorialogs", "jaeger", "collector")

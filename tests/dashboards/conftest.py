@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.stack.conftest import running, unused_ports
 
 __all__ = ["running"]

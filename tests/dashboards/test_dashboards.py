@@ -19,10 +19,10 @@ from dashboards.panels import Board, Panel, Query, encode
 from otel_tutor.catalogue import TOPIC
 from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, Faults
 from otel_tutor.demo.settings import Settings
-from otel_tutor.demo.site import students
-from otel_tutor.stack.backends import Sample, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.files import shipped
+from otel_tutor.tools.exercise.environment import students
+from otel_tutor.tools.stack.backends import Sample, wait_for
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
 from tests.alerts.promtool import check
 from tests.dashboards.queries import PANELS, QUERIES, filled
 from tests.stack.conftest import Running

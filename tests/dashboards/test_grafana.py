@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from otel_tutor.stack.files import shipped
+from otel_tutor.tools.stack.files import shipped
 from tests.dashboards.test_lint import UNITS
 
 pytestmark = pytest.mark.grafana

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from otel_tutor.naming import Series, read_naming
-from otel_tutor.reference import OTHERS, Other
-from otel_tutor.stack.files import shipped
+from otel_tutor.tools.reference import OTHERS, Other
+from otel_tutor.tools.stack.files import shipped
 from tests.alerts.queries import Node, children, left, parse
 
 FOLDER: Final = Path(__file__).parents[2] / "dashboards" / "json"

@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
-from otel_tutor.demo.tutor_program import tutor_program
-from otel_tutor.stack.backends import Backends
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import DEFAULTS
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.exercise.tutor_program import tutor_program
+from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import DEFAULTS
 
 
 @dataclass(frozen=True)

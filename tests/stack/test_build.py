@@ -14,13 +14,13 @@ import pytest
 import yaml
 from rich.console import Console
 
-from otel_tutor.cli.progress import BuildDisplay
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import cached, on_path
-from otel_tutor.stack.components import BUILDER, COMPONENTS, Component
-from otel_tutor.stack.files import cache_folder, shipped
-from otel_tutor.stack.toolchain import find_go
-from otel_tutor.stack.workshop import Workshop
+from otel_tutor.tools.cli.progress import BuildDisplay
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.components import BUILDER, COMPONENTS, Component
+from otel_tutor.tools.stack.files import cache_folder, shipped
+from otel_tutor.tools.stack.native.build import cached, on_path
+from otel_tutor.tools.stack.native.builder import Workshop
+from otel_tutor.tools.stack.native.toolchain import find_go
 
 PIP_IS_OFF = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",

@@ -12,10 +12,10 @@ import pytest
 from websockets.sync.client import connect
 
 from otel_tutor.catalogue import CATALOGUE
-from otel_tutor.demo.load import run_load
 from otel_tutor.naming import read_naming
-from otel_tutor.reference import OTHERS
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.reference import OTHERS
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running
 
 CONTRACT = {

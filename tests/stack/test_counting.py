@@ -10,9 +10,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from otel_tutor.demo.load import LoadResult, run_load
-from otel_tutor.demo.report import read_report
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.exercise.load import LoadResult, run_load
+from otel_tutor.tools.exercise.report import read_report
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running
 
 Requests = Mapping[tuple[str, str, int], int]

@@ -7,7 +7,7 @@ import sys
 
 import psutil
 
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running
 
 BATCHES, EACH = 100, 100

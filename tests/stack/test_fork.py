@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running
 
 PARENT, CHILDREN, EACH = 10, 3, 2

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import LOOPBACK
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.stack.conftest import unused_ports
 
 TOKEN = "the-right-token-1234567890"

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.demo.load import run_load
-from otel_tutor.demo.tutor_program import tutor_program
 from otel_tutor.errors import StackError
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.configuration import check_by_components
-from otel_tutor.stack.files import shipped
-from otel_tutor.stack.ports import LOOPBACK, variable
-from otel_tutor.stack.programs import Program, stack_environment
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.exercise.tutor_program import tutor_program
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.configuration import check_by_components
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.programs import Program, stack_environment
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import LOOPBACK, variable
 from tests.stack.conftest import unused_ports
 
 OVERLAYS = sorted(path.stem for path in (shipped() / "collector" / "overlays").glob("*.yaml"))

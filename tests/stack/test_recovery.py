@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.ports import LOOPBACK
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.stack.conftest import Running, unused_ports
 
 # One batch of spans of a service, sent and acknowledged, or not within two seconds.

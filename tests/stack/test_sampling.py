@@ -11,11 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from otel_tutor.stack.backends import Backends, wait_for
-from otel_tutor.stack.build import Binaries
-from otel_tutor.stack.files import shipped
-from otel_tutor.stack.ports import LOOPBACK
-from otel_tutor.stack.stack import Stack
+from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.stack.conftest import unused_ports
 
 TRACES, ERRORS, SLOW = 20_000, 200, 200

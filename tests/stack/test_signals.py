@@ -5,8 +5,8 @@ import asyncio
 import httpx2
 import pytest
 
-from otel_tutor.demo.load import run_load
-from otel_tutor.stack.backends import Span, wait_for
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.stack.backends import Span, wait_for
 from tests.stack.conftest import Running
 
 ARRIVAL = 30  # seconds

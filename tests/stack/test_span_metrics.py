@@ -7,8 +7,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from otel_tutor.demo.load import run_load
-from otel_tutor.stack.backends import Sample, wait_for
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.stack.backends import Sample, wait_for
 from tests.stack.conftest import Running
 
 

@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running
 
 PROGRAM = """

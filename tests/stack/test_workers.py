@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 
-from otel_tutor.stack.backends import wait_for
+from otel_tutor.tools.stack.backends import wait_for
 from tests.stack.conftest import Running, unused_ports
 
 REQUESTS, RESTARTS = 1000, 2

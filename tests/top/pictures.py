@@ -7,9 +7,9 @@ from typing import Final
 
 from playwright.sync_api import sync_playwright
 
-from otel_tutor.cli.running import running_ports
 from otel_tutor.settings import configuration_folder
-from otel_tutor.top.screen import Top
+from otel_tutor.tools.cli.running import running_ports
+from otel_tutor.tools.top.screen import Top
 
 _FOLDER: Final = Path(__file__).parents[2] / "dashboards" / "pictures"
 _SECONDS: Final = 4.0  # to read, and to draw

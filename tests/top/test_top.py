@@ -15,10 +15,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from dashboards import overview
-from otel_tutor.demo.load import run_load
 from otel_tutor.settings import configuration_folder
-from otel_tutor.stack.backends import wait_for
-from otel_tutor.top.screen import Top
+from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.top.screen import Top
 from tests.cli.conftest import Run
 from tests.cli.test_stack import one_line
 from tests.stack.conftest import Running, unused_ports

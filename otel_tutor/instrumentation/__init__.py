@@ -1,0 +1,1 @@
+"""What is measured by itself: requests, connections, statements, the event loop, the host."""

@@ -1,0 +1,227 @@
+"""One HTTP request becomes one server span, one duration and one request in progress; a WebSocket is websocket.py's.
+
+A pure ASGI middleware that holds no state of a request between requests. Span attributes and context extraction are those
+of opentelemetry-instrumentation-asgi; its metrics are not used, since they put background tasks inside the duration and
+lose the status of an unhandled error and the template of a mount.
+"""
+
+import asyncio
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.instrumentation._semconv import _StabilityMode
+from opentelemetry.instrumentation.asgi import collect_request_attributes
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from otel_tutor import catalogue
+from otel_tutor.instrumentation.eventloop import watch_event_loop
+from otel_tutor.instrumentation.route import PROBES, bounded_route, remote_parent
+from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
+from otel_tutor.recording import clock
+from otel_tutor.recording.guard import harmless, report
+from otel_tutor.recording.instruments import Labels, observe, recorder
+from otel_tutor.recording.operation import tracer
+
+__all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
+
+_OURS: Final = "otel_tutor.request"  # scope key: one owner per request, however often the app is wrapped
+
+_CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the response began
+_SERVER_ERROR: Final = 500
+
+_in_progress: Final[dict[int, "_Request"]] = {}
+# Bytes of bodies received and sent, by method and route; bounded, as both are.
+_traffic: Final[dict[tuple[str, str | None], list[int]]] = {}
+
+
+@functools.lru_cache(maxsize=512)  # some hosts times some browsers; others are worked out again
+def _attributes(
+    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, host: bytes, agent: bytes
+) -> dict[str, Any]:
+    """What semantic conventions say of such a request, its path apart."""
+    # A query string and a client's address can identify a student; the service is operated without them.
+    headers = [(name, value) for name, value in ((b"host", host), (b"user-agent", agent)) if value]
+    scope = {"type": "http", "method": method, "scheme": scheme, "http_version": version, "server": server}
+    rest = {"path": "/", "query_string": b"", "client": None, "headers": headers}
+    found: dict[str, Any] = collect_request_attributes({**scope, **rest}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]  # upstream has none
+    if server:
+        found["server.address"] = server[0]  # the helper appends the port, which is an attribute of its own
+    return found
+
+
+def _request_attributes(scope: Scope) -> dict[str, Any]:
+    host = agent = b""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host = value
+        elif name == b"user-agent":
+            agent = value
+    server = scope.get("server")
+    common = _attributes(
+        scope["method"],
+        scope.get("scheme", "http"),
+        scope.get("http_version", ""),
+        tuple(server) if server else None,
+        host,
+        agent,
+    )
+    return {**common, "url.path": scope["path"]}
+
+
+class _Request:
+    """What is known of a request while it is answered."""
+
+    __slots__ = ("context", "first_byte", "method", "received", "scope", "sent", "span", "start", "status", "streamed")
+
+    def __init__(self, scope: Scope) -> None:
+        self.start = clock.now()
+        self.scope = scope
+        self.status: int | None = None
+        self.received = self.sent = 0  # bytes of bodies
+        self.first_byte: float | None = None
+        self.streamed = False
+        attributes = _request_attributes(scope)
+        self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
+        name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
+        parent = remote_parent(scope)
+        self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        self.context = trace.set_span_in_context(self.span, parent)
+
+    def send_body(self, message: Message) -> None:
+        """Account for a piece of the response."""
+        self.sent += len(message.get("body", b""))
+        self.streamed |= message.get("more_body", False)
+        if self.first_byte is None:
+            self.first_byte = clock.now() - self.start
+
+    @harmless
+    def finish(self, error: BaseException | None = None) -> None:
+        """Record the request, once, at the last byte of its response or at its failure."""
+        if _in_progress.pop(id(self), None) is None:
+            return
+        elapsed = clock.now() - self.start
+        if self.status is None:
+            self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
+        labels: dict[str, str | int] = {catalogue.STATUS_CODE.key: self.status}
+        route = bounded_route(self.scope)
+        traffic = _traffic.setdefault((self.method, route), [0, 0])
+        traffic[0] += self.received
+        traffic[1] += self.sent
+        if route is not None:
+            labels[catalogue.ROUTE.key] = route
+            self.span.update_name(f"{self.method} {route}")
+        self.span.set_attributes(labels)
+        labels[catalogue.METHOD.key] = self.method
+        if error is not None:
+            self.span.record_exception(error)
+        if error is not None or self.status >= _SERVER_ERROR:
+            self.span.set_attribute("error.type", type(error).__qualname__ if error else str(self.status))
+            self.span.set_status(StatusCode.ERROR)
+        recorder(catalogue.HTTP_DURATION)(elapsed, labels, self.context)
+        if self.streamed and self.first_byte is not None:
+            of_route = _labels(self.method, route)
+            recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, of_route, self.context)
+        self.span.end()
+
+
+def _is_observed(scope: Scope) -> bool:
+    return scope["type"] == "http" and _OURS not in scope and scope["path"] not in PROBES
+
+
+def _begin(scope: Scope) -> _Request | None:
+    """A request under observation, or None when its scope is too odd to be read: it is then answered unobserved."""
+    try:
+        request = _Request(scope)
+    except Exception as error:
+        report(error)
+        return None
+    scope[_OURS] = request
+    _in_progress[id(request)] = request
+    return request
+
+
+class TelemetryMiddleware:
+    """Measure and trace every HTTP request and WebSocket of `app`; everything else passes through untouched."""
+
+    def __init__(self, app: ASGIApp, at_end: Callable[[], None] | None = None) -> None:
+        """`at_end` is called, in a thread, when the server has the app shut down."""
+        self.app = app
+        self._at_end = at_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI connection."""
+        watch_event_loop()  # from the start, not the first request: that it turns is how an idle service is known to live
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, self._until_the_end(send))
+            return
+        if scope["type"] == "websocket" and _OURS not in scope:
+            scope[_OURS] = self
+            await observe_connection(self.app, scope, receive, send)
+            return
+        if not _is_observed(scope) or (request := _begin(scope)) is None:
+            await self.app(scope, receive, send)
+            return
+
+        async def observed_receive() -> Message:
+            message = await receive()
+            request.received += len(message.get("body", b""))
+            return message
+
+        async def observed_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                request.status = message["status"]
+            await send(message)
+            if message["type"] == "http.response.body":
+                request.send_body(message)
+                if not message.get("more_body", False):
+                    request.finish()
+
+        with trace.use_span(request.span, record_exception=False, set_status_on_exception=False):
+            try:
+                await self.app(scope, observed_receive, observed_send)
+            except BaseException as error:
+                request.finish(error)
+                raise
+            request.finish()
+
+    def _until_the_end(self, send: Send) -> Send:
+        async def observed_send(message: Message) -> None:
+            # A server may end its worker by the signal it got, which runs no exit handler: this is the last occasion.
+            if self._at_end is not None and message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._at_end)
+            await send(message)
+
+        return observed_send
+
+
+def observe_requests_in_progress() -> None:
+    """Have the requests in progress counted at every export; `configure()` calls this once."""
+    observe(catalogue.HTTP_ACTIVE, _count_requests)
+    observe(catalogue.HTTP_REQUEST_IO, functools.partial(_count_bytes, 0))
+    observe(catalogue.HTTP_RESPONSE_IO, functools.partial(_count_bytes, 1))
+    observe_connections()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_progress.clear)  # they are the parent's to finish
+        os.register_at_fork(after_in_child=_traffic.clear)
+
+
+def _labels(method: str, route: str | None) -> Labels:
+    labels = {catalogue.METHOD.key: method}
+    return labels if route is None else {**labels, catalogue.ROUTE.key: route}
+
+
+def _count_requests() -> Iterable[tuple[float, Labels]]:
+    now = Counter((request.method, bounded_route(request.scope)) for request in list(_in_progress.values()))
+    # A route that went quiet is reported as 0, not forgotten at its last count.
+    for key in {*_traffic, *now}:
+        yield now[key], _labels(*key)
+
+
+def _count_bytes(direction: int) -> Iterable[tuple[float, Labels]]:
+    for key, traffic in list(_traffic.items()):
+        yield traffic[direction], _labels(*key)

@@ -1,0 +1,108 @@
+"""One operation in progress: its span, its clock, and one end, however it ends.
+
+An operation is attached to the context only while its own code runs. So it may stay open across the yields of a generator,
+whose caller meanwhile goes on in a context of its own, perhaps in another task or never.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+from otel_tutor.recording import clock
+from otel_tutor.recording.guard import report
+from otel_tutor.recording.instruments import sendable
+
+__all__ = ["Attributes", "Operation", "operation", "running", "tracer", "was_cancelled"]
+
+Attributes = Mapping[str, AttributeValue]
+OnEnd = Callable[[float, BaseException | None], None]
+
+# Not failures: whoever asked has gone, or wants no more.
+_CANCELLED: Final = (GeneratorExit, asyncio.CancelledError)
+
+
+@functools.cache
+def tracer() -> trace.Tracer:
+    """The tracer of everything that is traced here. Taken before `configure()`, it traces nothing until then."""
+    return trace.get_tracer("otel_tutor")
+
+
+class Operation:
+    """A span that has begun, and how long ago.
+
+    role: under which `running()` finds it from inside.
+    on_end: called once, in the operation's context, with its seconds and what ended it; its failures are logged.
+    """
+
+    __slots__ = ("_context", "_ended", "_on_end", "_started", "claims", "span")
+
+    def __init__(self, name: str, attributes: Attributes, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
+        fit = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
+        self.span: Final[Span] = tracer().start_span(sendable(name), attributes=fit)
+        inside = trace.set_span_in_context(self.span)
+        self._context: Context = context.set_value(role, self, inside) if role else inside
+        self._on_end = on_end
+        self._ended = False
+        self.claims: Final[set[str]] = set()  # what somebody else has recorded on its behalf
+        self._started = clock.now()
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """The operation as the current one, for as long as its own code runs."""
+        token = context.attach(self._context)
+        try:
+            yield
+        finally:
+            context.detach(token)
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return clock.now() - self._started
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End it, with what it failed of if it did; a second time, nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        elapsed = self.elapsed()
+        if error is not None and not was_cancelled(error):
+            self.span.record_exception(error)
+            self.span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+        if self._on_end is not None:
+            with self.active():  # what is recorded points to this trace
+                try:
+                    self._on_end(elapsed, error)
+                except Exception as failure:
+                    report(failure)
+        self.span.end()
+
+
+def was_cancelled(error: BaseException | None) -> bool:
+    """Whether an operation ended because nobody waited for it any longer."""
+    return isinstance(error, _CANCELLED)
+
+
+@contextmanager
+def operation(name: str, attributes: Attributes) -> Iterator[Span]:
+    """An operation around a block of code."""
+    one = Operation(name, attributes)
+    try:
+        with one.active():
+            yield one.span
+    except BaseException as error:
+        one.end(error)
+        raise
+    one.end()
+
+
+def running(role: str) -> Operation | None:
+    """The operation of that role which the caller is inside of."""
+    found = context.get_value(role)
+    return found if isinstance(found, Operation) else None

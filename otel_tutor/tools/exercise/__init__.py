@@ -1,0 +1,1 @@
+"""The demo app exercised on the stack: its report, and a drill for each alert."""

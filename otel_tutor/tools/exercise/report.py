@@ -1,0 +1,103 @@
+"""What the demo shows: read back from the backends, never from the app, and held against what was sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from otel_tutor.tools.exercise.load import LoadResult
+from otel_tutor.tools.stack.backends import Backends, Exemplar, Sample, Span, wait_for
+
+__all__ = ["Percentiles", "Report", "read_report"]
+
+_ARRIVAL_SECONDS: Final = 30  # two exports and two scrapes fit in this several times
+_JOB: Final = 'job="tutor"'
+_LATENCIES: Final = {
+    "HTTP request": "http_request_duration_seconds",
+    "RAG retrieval": "rag_retrieval_duration_seconds",
+    "RAG generation": "rag_generation_duration_seconds",
+    "model inference": "model_inference_duration_seconds",
+}
+_SLOWEST: Final = f'http_request_duration_seconds_bucket{{{_JOB},endpoint="/ask"}}'
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """P50, P95 and P99 of a histogram, in seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the three stores hold of a load."""
+
+    requests: Mapping[tuple[str, str, int], int]
+    request_rate: float  # per second, over the load
+    latencies: Mapping[str, Percentiles]
+    questions: Mapping[str, int]
+    exemplar: Exemplar | None
+    trace: Sequence[Span]
+    logs: Sequence[Mapping[str, str]]
+
+    def missing(self, load: LoadResult) -> list[str]:
+        """What did not arrive of what was sent, a line each."""
+        sent, found = sum(load.requests.values()), sum(self.requests.values())
+        asked, counted = sum(load.questions.values()), sum(self.questions.values())
+        arrived = {
+            f"of {sent} requests {found} are in http_requests_total": self.requests == load.requests,
+            f"of {asked} questions {counted} are in student_questions_total": asked == counted,
+            "a latency family has no values": all(one.p99 > 0 for one in self.latencies.values()),
+            "no bucket of /ask has an exemplar": self.exemplar is not None,
+            "the exemplar's trace is not in Jaeger": bool(self.trace),
+            "the trace has no line in VictoriaLogs": bool(self.logs),
+        }
+        return [line for line, holds in arrived.items() if not holds]
+
+
+def read_report(backends: Backends, load: LoadResult) -> Report:
+    """Wait until what was sent has arrived, or has had ample time to, and read all of it back."""
+    requests = wait_for(lambda: _requests(backends), lambda seen: seen == load.requests, seconds=_ARRIVAL_SECONDS)
+    questions = _by(backends.query(f"sum by (subject) (student_questions_total{{{_JOB}}})"), "subject")
+    exemplar, trace, logs = _slowest(backends, load.seconds + 2 * _ARRIVAL_SECONDS)
+    return Report(
+        requests=requests,
+        request_rate=sum(requests.values()) / load.seconds,
+        latencies={title: _percentiles(backends, family) for title, family in _LATENCIES.items()},
+        questions=questions,
+        exemplar=exemplar,
+        trace=trace,
+        logs=logs,
+    )
+
+
+def _requests(backends: Backends) -> dict[tuple[str, str, int], int]:
+    """Requests by method, route and status."""
+    samples = backends.query(f"sum by (method, endpoint, status) (http_requests_total{{{_JOB}}})")
+    return {(one.labels["method"], one.labels["endpoint"], int(one.labels["status"])): int(one.value) for one in samples}
+
+
+def _by(samples: Sequence[Sample], label: str) -> dict[str, int]:
+    return {sample.labels[label]: int(sample.value) for sample in samples}
+
+
+def _percentiles(backends: Backends, family: str) -> Percentiles:
+    """Over the life of the tutor's processes, which is the load: a rate() would lack what the first scrape found."""
+
+    def quantile(share: float) -> float:
+        samples = backends.query(f"histogram_quantile({share}, sum by (le) ({family}_bucket{{{_JOB}}}))")
+        return samples[0].value if samples else float("nan")
+
+    return Percentiles(quantile(0.5), quantile(0.95), quantile(0.99))
+
+
+def _slowest(backends: Backends, seconds: float) -> tuple[Exemplar | None, list[Span], list[dict[str, str]]]:
+    """The slowest question that left an exemplar, its trace and its log lines."""
+    exemplars = wait_for(lambda: backends.exemplars(_SLOWEST, seconds=seconds), bool, seconds=_ARRIVAL_SECONDS)
+    if not exemplars:
+        return None, [], []
+    exemplar = max(exemplars, key=lambda one: one.value)
+    trace = wait_for(lambda: backends.trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
+    logs = wait_for(lambda: backends.logs_of_trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
+    return exemplar, trace, logs

@@ -1,0 +1,136 @@
+"""The components' own configuration files: checked, then copied to where the components read them."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from otel_tutor.errors import StackError
+from otel_tutor.tools.objectives import write_rules
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, Ports
+
+__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "lay_out_boards", "lay_out_for_containers"]
+
+_FOLDERS: Final = ("collector", "alerts")
+_BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
+_PAGER: Final = f"http://pager:{DEFAULTS['pager']}/"
+_OWN_METRICS: Final = {  # job -> port on which the component shows metrics of its own
+    "collector": "collector-metrics",
+    "prometheus": "prometheus",
+    "alertmanager": "alertmanager",
+    "jaeger": "jaeger-metrics",
+    "victorialogs": "victorialogs",
+    "node": "node-exporter",
+}
+
+
+def check_yaml(source: Path) -> None:
+    """Parse every file. Raises StackError with file and line of the first mistake."""
+    for folder in _FOLDERS:
+        for path in sorted((source / folder).rglob("*.yaml")):
+            try:
+                yaml.safe_load(path.read_text(encoding="utf-8"))
+            except yaml.MarkedYAMLError as error:
+                line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
+                raise StackError(f"{path}{line}: not valid YAML: {error.problem}; mend that line") from None
+            except (OSError, UnicodeError, yaml.YAMLError) as error:
+                raise StackError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def collector_files(source: Path, overlays: Sequence[str] = ()) -> list[Path]:
+    """The Collector's files in merging order: the base, then overlays, each a path or the name of one that is shipped.
+
+    Raises StackError for an overlay that does not exist.
+    """
+    collector = source / "collector"
+    files = [collector / name for name in _BASE]
+    for overlay in overlays:
+        path = Path(overlay).absolute() if "/" in overlay else collector / "overlays" / f"{overlay}.yaml"
+        if not path.is_file():
+            shipped = ", ".join(sorted(one.stem for one in (collector / "overlays").glob("*.yaml")))
+            raise StackError(f"overlay {overlay!r} does not exist: use one of {shipped}, or a path to a file of your own")
+        files.append(path)
+    return files
+
+
+def check_by_components(
+    binaries: Binaries, source: Path, environment: Mapping[str, str], overlays: Sequence[str] = ()
+) -> None:
+    """Have each component check its own files. Raises StackError with what it objects to."""
+    backends, files = source / "collector" / "backends", collector_files(source, overlays)
+    checks: dict[str, list[str | Path]] = {
+        f"collector/{' with '.join(path.name for path in files)}": [
+            binaries["otelcol"],
+            "validate",
+            *(f"--config={path}" for path in files),
+        ],
+        "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
+        "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],
+        "alerts/alertmanager.yaml": [binaries["amtool"], "check-config", source / "alerts" / "alertmanager.yaml"],
+    }
+    for name, command in checks.items():
+        answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+        if answer.returncode:
+            said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
+            raise StackError(f"{name} is not valid: {said[-1] if said else 'no reason given'} (in {source})")
+
+
+def lay_out(source: Path, target: Path, ports: Ports) -> None:
+    """Put a fresh copy where the components read it, with this machine's addresses in it, and the rules of its objectives.
+
+    Raises OSError, and ConfigurationError for objectives that cannot be.
+    """
+    _copy(source, target)
+    # In place of the names by which containers know each other.
+    targets = {
+        "app": [_target(ports["metrics"])],
+        "alertmanager": [_target(ports["alertmanager"])],
+        "stack": [_target(ports[port], job=job) for job, port in _OWN_METRICS.items()],
+    }
+    for name, one in targets.items():
+        path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(one), encoding="utf-8")
+    for path in (target / "alerts" / "receivers").iterdir():
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(_PAGER, f"http://{LOOPBACK}:{ports['pager']}/"), encoding="utf-8")
+    _address(target, ports)
+
+
+def lay_out_for_containers(source: Path, target: Path, ports: Ports) -> None:
+    """The same for components that know each other by name, and Grafana's files besides."""
+    _copy(source, target)
+    lay_out_boards(source, target)
+    _address(target, ports)
+
+
+def lay_out_boards(source: Path, target: Path) -> None:
+    """Put a fresh copy of what Grafana reads into `target`. Raises OSError."""
+    for part in ("json", "provisioning"):
+        shutil.rmtree(target / "dashboards" / part, ignore_errors=True)
+        shutil.copytree(source / "dashboards" / part, target / "dashboards" / part)
+
+
+def _copy(source: Path, target: Path) -> None:
+    for folder in _FOLDERS:
+        shutil.rmtree(target / folder, ignore_errors=True)
+        shutil.copytree(source / folder, target / folder, ignore=shutil.ignore_patterns("build"))
+    write_rules(target)
+
+
+def _address(target: Path, ports: Ports) -> None:
+    """Links that people open, as this machine has them; an address of the user's own stays."""
+    for path in (target / "alerts").glob("r*/*.*"):  # receivers, rules, runbooks
+        text = path.read_text(encoding="utf-8")
+        for name, default in DEFAULTS.items():
+            text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
+        text = re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda found: f"localhost:{ports[found[1]]}", text)
+        path.write_text(text, encoding="utf-8")
+
+
+def _target(port: int, **labels: str) -> dict[str, object]:
+    return {"targets": [f"{LOOPBACK}:{port}"], "labels": labels}

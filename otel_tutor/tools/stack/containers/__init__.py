@@ -1,0 +1,1 @@
+"""The components in containers, by compose.yaml."""

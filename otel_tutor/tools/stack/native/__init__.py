@@ -1,0 +1,1 @@
+"""The components as processes of this machine."""

@@ -1,0 +1,86 @@
+"""Components as binaries: from PATH, else from the cache, else built from their pinned Go modules."""
+
+import contextlib
+import errno
+import fcntl
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from otel_tutor.errors import BuildError
+from otel_tutor.tools.stack.components import COMPONENTS, Component
+from otel_tutor.tools.stack.native.builder import Progress, Workshop, cache_entry
+from otel_tutor.tools.stack.native.toolchain import find_go
+
+__all__ = ["Binaries", "cached", "on_path", "provide"]
+
+Binaries = Mapping[str, Path]
+
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
+
+
+def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
+    """Every binary of the stack by name, building what is missing. Raises BuildError."""
+    found: dict[str, Path] = {}
+    missing = []
+    for component in COMPONENTS:
+        binaries = on_path(component) or cached(component, shipped, cache)
+        if binaries:
+            found.update(binaries)
+        else:
+            missing.append(component)
+    if missing:
+        with _disk_errors(cache), _alone(cache):
+            workshop = Workshop(shipped, cache, find_go(cache), progress)
+            for component in missing:
+                # Another checkout may have built it while we waited.
+                found.update(cached(component, shipped, cache) or workshop.build(component))
+            workshop.clear()
+    return found
+
+
+def on_path(component: Component) -> dict[str, Path] | None:
+    """The component's binaries on PATH, if all are there and the program's version serves."""
+    program = next(filter(None, map(shutil.which, component.on_path)), None)
+    tools = {name: shutil.which(name) for name in component.binaries if name != component.program}
+    if program is None or None in tools.values():
+        return None
+    try:
+        answer = subprocess.run([program, component.version_flag], capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):  # of another architecture, say
+        return None
+    version = _VERSION.search(answer.stdout + answer.stderr)
+    if version is None or (int(version[1]), int(version[2])) < component.oldest:
+        return None
+    return {component.program: Path(program), **{name: Path(path) for name, path in tools.items() if path}}
+
+
+def cached(component: Component, shipped: Path, cache: Path) -> dict[str, Path] | None:
+    """The component's binaries in the cache, if they were built from the pins of today."""
+    folder = cache_entry(component, shipped, cache)
+    binaries = {name: folder / name for name in component.binaries}
+    return binaries if all(path.is_file() for path in binaries.values()) else None
+
+
+@contextlib.contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """One build at a time on this machine: a second one waits and then finds the results in the cache."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _disk_errors(cache: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise BuildError(f"the disk of {cache} is full: free 6 GB, or set XDG_CACHE_HOME to a larger one") from None
+        raise BuildError(
+            f"{cache} cannot be used ({error.strerror}): set XDG_CACHE_HOME to a folder you can write"
+        ) from None

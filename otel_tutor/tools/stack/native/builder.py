@@ -1,0 +1,177 @@
+"""Builds a component from its pinned Go module, and says why when it cannot."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from otel_tutor.errors import BuildError
+from otel_tutor.tools.stack.components import BUILDER, Component
+from otel_tutor.tools.stack.native import die_with_parent
+
+__all__ = ["Progress", "Workshop", "cache_entry"]
+
+_MODULES: Final = Path("collector/build")
+
+
+class Progress(Protocol):
+    """Who is told how far a build is; packages are what Go compiles one after the other."""
+
+    def fetching(self, component: Component) -> None:
+        """The component's sources are being downloaded."""
+
+    def compiling(self, component: Component, packages: int) -> None:
+        """So many packages are about to be compiled."""
+
+    def compiled(self, component: Component) -> None:
+        """One more package is done."""
+
+    def built(self, component: Component, seconds: float) -> None:
+        """The component is in the cache."""
+
+
+def cache_entry(component: Component, shipped: Path, cache: Path) -> Path:
+    """Where a component is cached: the name says its version and, hashed, everything it is built from."""
+    recipe = (component.version, dict(component.binaries), component.tags, component.version_variable)
+    pins = hashlib.sha256(repr(recipe).encode())
+    sources = [shipped / _MODULES / component.name / name for name in ("go.mod", "go.sum")]
+    if component.name == "collector":
+        sources.append(shipped / "collector" / "builder.yaml")
+    for source in sources:
+        pins.update(source.read_bytes())
+    return cache / "bin" / f"{component.name}-{component.version}-{pins.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where components are built; its sources and intermediate results are thrown away at the end."""
+
+    shipped: Path
+    cache: Path
+    go: Path
+    progress: Progress
+
+    @property
+    def scratch(self) -> Path:
+        """The folder all of it happens in."""
+        return self.cache / "build"
+
+    def build(self, component: Component) -> dict[str, Path]:
+        """Build every binary of a component into its place in the cache. Raises BuildError."""
+        start = time.monotonic()
+        target = cache_entry(component, self.shipped, self.cache)
+        unfinished = target.with_name(target.name + ".part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        module = self.sources(component)
+        tags = ["-tags", component.tags] if component.tags else []
+        packages = list(component.binaries.values())
+        self.progress.fetching(component)
+        listed = self._go(component, module, "list", *tags, "-deps", *packages)
+        self.progress.compiling(component, len(listed.splitlines()))
+        flags = "-s -w"  # no symbol tables: a third smaller
+        if component.version_variable:
+            flags += f" -X {component.version_variable}={component.version}"
+        for name, package in component.binaries.items():
+            command = ("build", "-v", "-trimpath", *tags, "-ldflags", flags, "-o", str(unfinished / name), package)
+            self._go(component, module, *command, each_line=lambda: self.progress.compiled(component))
+        unfinished.rename(target)
+        self.progress.built(component, time.monotonic() - start)
+        return {name: target / name for name in component.binaries}
+
+    def clear(self) -> None:
+        """Throw away sources and intermediate results; after a failure they are kept, and the next build is shorter."""
+        # Go keeps downloaded modules read-only.
+        for folder, _, _ in os.walk(self.scratch):
+            Path(folder).chmod(0o755)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def sources(self, component: Component) -> Path:
+        """A folder with the component's Go module, ready to be built; the Collector's is generated there."""
+        module = self.scratch / component.name
+        shutil.rmtree(module, ignore_errors=True)
+        shutil.copytree(self.shipped / _MODULES / component.name, module)
+        if component.name == "collector":
+            self._generate(component, module)
+        return module
+
+    def _generate(self, component: Component, module: Path) -> None:
+        """Have the Collector's builder write the sources that its go.mod and go.sum wait for."""
+        builder = self.scratch / "bin" / "builder"
+        home = self.scratch / BUILDER.name
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(self.shipped / _MODULES / BUILDER.name, home)
+        self.progress.fetching(BUILDER)
+        self._go(BUILDER, home, "build", "-trimpath", "-o", str(builder), BUILDER.binaries["builder"])
+        manifest = self.shipped / "collector" / "builder.yaml"
+        command = [str(builder), "--config", str(manifest), "--skip-get-modules", "--skip-compilation"]
+        self._execute(component, module, command)
+
+    def _go(self, component: Component, module: Path, *arguments: str, each_line: Callable[[], None] | None = None) -> str:
+        return self._execute(component, module, [str(self.go), *arguments], each_line)
+
+    def _execute(
+        self, component: Component, folder: Path, command: list[str], each_line: Callable[[], None] | None = None
+    ) -> str:
+        log = self.cache / "logs" / f"{component.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "CGO_ENABLED": "0",
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=readonly -buildvcs=false",
+            "GOWORK": "off",
+            "GOPATH": str(self.scratch / "go"),
+            "GOMODCACHE": str(self.scratch / "go" / "mod"),
+            "GOCACHE": str(self.scratch / "go" / "cache"),
+            "TMPDIR": str(self.scratch),  # what Go and the Collector's builder throw away goes with the rest
+            "PATH": f"{self.go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+        with log.open("a", encoding="utf-8") as errors:
+            errors.write(f"$ cd {folder} && {' '.join(command)}\n")
+            errors.flush()
+            process = subprocess.Popen(
+                [sys.executable, "-IS", die_with_parent.__file__, *command],  # a build ends with the one who asked for it
+                cwd=folder,
+                env={**os.environ, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if each_line else errors,
+                text=True,
+            )
+            output = []
+            with process:
+                try:
+                    for line in process.stdout or ():
+                        output.append(line)
+                        if each_line:
+                            errors.write(line)
+                            each_line()
+                except BaseException:  # Ctrl-C above all: leaving the block waits for the process
+                    process.terminate()
+                    raise
+        if process.returncode:
+            raise BuildError(_explain(component, command, process.returncode, log))
+        return "".join(output)
+
+
+_CAUSES: Final = {
+    "no space left on device": "the disk is full: free 6 GB, or set XDG_CACHE_HOME to a larger one",
+    "dial tcp": "the Go module proxy cannot be reached: check the network and GOPROXY",
+    "i/o timeout": "the Go module proxy does not answer: check the network and GOPROXY",
+    "GOPROXY=off": "GOPROXY is off: set it to a module proxy",
+    "checksum mismatch": "a module is not what go.sum pins: the module proxy or go.sum was changed",
+    "signal: killed": "the compiler was killed, most likely for want of memory: free 3 GB",
+}
+
+
+def _explain(component: Component, command: list[str], code: int, log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").rpartition("$ cd ")[2]  # what the last command said
+    cause = next((remedy for sign, remedy in _CAUSES.items() if sign in text), "the log says why")
+    words = " ".join([Path(command[0]).name, *command[1:]])
+    return f"building {component.name} {component.version} failed: {cause} (`{words}` exited {code}; log: {log})"
