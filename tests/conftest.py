@@ -2,17 +2,16 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from otel_tutor.tools.cli.progress import BuildDisplay
 from otel_tutor.tools.stack.files import cache_folder, shipped
-from otel_tutor.tools.stack.native.build import Binaries, provide
+from otel_tutor.tools.stack.native.build import Binaries, available
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.command", "tests.support.stack", "tests.support.tutor"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,11 +34,22 @@ def ctrl_c_works() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Name the ring of each test: memory unless it starts a component, which is what `binaries` is for."""
+    for item in items:
+        if not {"stack", "containers", "grafana"} & {mark.name for mark in item.iter_markers()}:
+            needs_binaries = "binaries" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.stack if needs_binaries else pytest.mark.memory)
+
+
 @pytest.fixture(scope="session")
 def binaries() -> Binaries:
-    """Every component, from PATH or the cache; `make test` has built what was missing."""
-    with BuildDisplay(Console()) as display:
-        return provide(shipped(), cache_folder(), display)
+    """Every component, from PATH or the cache. A test never builds: that takes minutes."""
+    found, missing = available(shipped(), cache_folder())
+    if missing:
+        names = ", ".join(component.name for component in missing)
+        pytest.fail(f"{names}: not built; build with: {sys.executable} -m otel_tutor build", pytrace=False)
+    return found
 
 
 @pytest.fixture

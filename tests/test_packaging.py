@@ -8,7 +8,7 @@ from pathlib import Path
 
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
 
 COMMANDS = {  # as a new user tries them, one after the other, and what is asked for where more is needed
     "doctor": "",

@@ -21,15 +21,13 @@ from otel_tutor.tools.stack.configuration import lay_out
 from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
-from tests.alerts.promtool import RULES
-from tests.alerts.queries import grouped, left, parse, selectors
-from tests.stack.conftest import Running
+from tests.support.promql import grouped, left, parse, selectors
+from tests.support.rules import EVERY, RULES
+from tests.support.stack import Running
 
 RUNBOOKS = shipped() / "alerts" / "runbooks"
 SCRAPE = yaml.safe_load((shipped() / "collector" / "backends" / "prometheus.yaml").read_text())["global"]["scrape_interval"]
-GROUPS = [group for path in sorted(RULES.glob("*.yaml")) for group in yaml.safe_load(path.read_text())["groups"]]
-EVERY = [(group, rule) for group in GROUPS for rule in group["rules"]]
-ALERTS = {rule["alert"]: (group, rule) for group, rule in EVERY if "alert" in rule}
+BY_NAME = {rule["alert"]: (group, rule) for group, rule in EVERY if "alert" in rule}
 # They exist from their first increment on; their labels are the Collector's and the SDK's own.
 LATER = {
     "otel_sdk_exporter_span_exported_total": {"error_type"},
@@ -87,11 +85,11 @@ def test_a_rule_reads_what_exists(
     assert mistakes(running, inventory, rule["expr"]) == []
 
 
-@pytest.mark.parametrize("name", ALERTS)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_an_alert_has_all_that_its_reader_needs(
     running: Running, inventory: Mapping[str, set[str]], repository: Path, name: str
 ) -> None:
-    _, rule = ALERTS[name]
+    _, rule = BY_NAME[name]
     said = rule["annotations"]
     text = " ".join(said.values())
     kept = left(parse(running.backends.prometheus, rule["expr"]), inventory)
@@ -106,7 +104,7 @@ def test_an_alert_has_all_that_its_reader_needs(
 
 
 def test_each_alert_has_its_runbook_and_each_runbook_its_alert() -> None:
-    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
+    assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(BY_NAME)
 
 
 def fences(kind: str) -> list[Any]:
@@ -154,7 +152,7 @@ def test_a_runbook_says_what_somebody_just_woken_asks(path: Path) -> None:
 def test_every_link_of_an_alert_to_a_runbook_leads_there(running: Running) -> None:
     pager = f"http://127.0.0.1:{running.stack.record.ports['pager']}"
 
-    assert [name for name in ALERTS if not httpx2.get(f"{pager}/runbooks/{name}").text.startswith(f"# {name}")] == []
+    assert [name for name in BY_NAME if not httpx2.get(f"{pager}/runbooks/{name}").text.startswith(f"# {name}")] == []
 
 
 def test_prometheus_accepts_every_rule_with_all_its_lints(binaries: Binaries) -> None:

@@ -18,8 +18,8 @@ from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import DEFAULTS
-from tests.alerts.test_rules import ALERTS
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
+from tests.support.rules import ALERTS
 
 CONFIGURATION = shipped() / "alerts" / "alertmanager.yaml"
 

@@ -20,8 +20,8 @@ from otel_tutor.tools.stack.backends import Backends, wait_for
 from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
-from tests.alerts.promtool import check, seconds
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
+from tests.support.promtool import check, seconds
 
 OBJECTIVES = read_objectives(shipped())
 PAIRS = [

@@ -8,16 +8,10 @@ import pytest
 import yaml
 
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.alerts.promtool import RULES, STEP, check, seconds
+from tests.support.promtool import STEP, check, seconds
+from tests.support.rules import ALERTS, RULES
 
 QUIET = 12 * 60  # seconds below the threshold; the longest look back for enough events is ten minutes
-ALERTS = [
-    rule
-    for path in sorted(RULES.glob("*.yaml"))
-    for group in yaml.safe_load(path.read_text())["groups"]
-    for rule in group["rules"]
-    if "alert" in rule
-]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ import pytest
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.supervision import _socket_folder
-from tests.cli.conftest import Run, left_running
-from tests.cli.test_stack import one_line
+from tests.support.command import Run, left_running, one_line
 
 
 def test_the_demo_reports_what_the_backends_hold(run: Run, binaries: Binaries, environment: dict[str, str]) -> None:

@@ -17,8 +17,9 @@ import pytest
 from otel_tutor.tools.doctor.causes import CAUSES, render
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import Running, unused_ports
+from tests.support.command import one_line
+from tests.support.ports import unused_ports
+from tests.support.stack import Running
 
 Consult = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from otel_tutor.tools.doctor.causes import CAUSES
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import Running
+from tests.support.command import one_line
+from tests.support.stack import Running
 
 Consult = Callable[[str, str], subprocess.CompletedProcess[str]]
 

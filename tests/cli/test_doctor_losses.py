@@ -14,8 +14,8 @@ from otel_tutor.tools.doctor.causes import CAUSES
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import unused_ports
+from tests.support.command import one_line
+from tests.support.ports import unused_ports
 
 _DROP = """\
 processors:

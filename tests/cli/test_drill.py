@@ -9,9 +9,8 @@ import pytest
 
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.cli.conftest import Run
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import Running
+from tests.support.command import Run, one_line
+from tests.support.stack import Running
 
 
 @pytest.mark.timeout(900)

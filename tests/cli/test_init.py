@@ -12,8 +12,7 @@ import httpx2
 from otel_tutor.tools.stack.backends import Backends, wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.project import MARK, write
-from tests.cli.conftest import Run
-from tests.cli.test_stack import one_line
+from tests.support.command import Run, one_line
 
 RECORD = """
 import otel_tutor

@@ -10,8 +10,7 @@ import pytest
 
 from otel_tutor.tools.stack.containers.engine import find_engine
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.cli.conftest import Run
-from tests.cli.test_stack import one_line
+from tests.support.command import Run, one_line
 
 NO_ENGINE = "import sys; sys.exit('Cannot connect to the Docker daemon')"
 

@@ -14,9 +14,8 @@ from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.cli.conftest import Run
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import Running
+from tests.support.command import Run, one_line
+from tests.support.stack import Running
 
 Ask = Callable[..., subprocess.CompletedProcess[str]]
 

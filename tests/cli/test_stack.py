@@ -20,15 +20,8 @@ from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
 from otel_tutor.tools.stack.status import seconds_since_data
-from tests.cli.conftest import Run, left_running
-from tests.stack.conftest import Running
-
-
-def one_line(text: str) -> str:
-    """The text, having made sure that it is one actionable line of ours."""
-    (line,) = text.strip().splitlines()
-    assert line.startswith("otel-tutor: ")
-    return line
+from tests.support.command import Run, left_running, one_line
+from tests.support.stack import Running
 
 
 def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict[str, int]) -> None:

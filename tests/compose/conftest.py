@@ -18,7 +18,7 @@ from otel_tutor.tools.stack.containers.stack import ContainerStack
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
 from tests.compose.images import build_all, hand_to_docker, podman
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
 
 _PROJECT = "otel-tutor-test"
 _CHOSEN = os.environ.get("OTEL_TUTOR_ENGINE", "podman")  # read before the tests' own environment is made

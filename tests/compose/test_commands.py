@@ -18,9 +18,9 @@ import yaml
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
-from tests.cli.test_stack import one_line
 from tests.compose.images import engine
-from tests.stack.conftest import unused_ports
+from tests.support.command import one_line
+from tests.support.ports import unused_ports
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 

@@ -1,4 +1,4 @@
-"""The running stack, as the tests of the stack have it, and a Prometheus that parses."""
+"""A Prometheus that parses expressions."""
 
 import subprocess
 from collections.abc import Iterator
@@ -9,9 +9,7 @@ import pytest
 
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.stack.conftest import running, unused_ports
-
-__all__ = ["running"]
+from tests.support.ports import unused_ports
 
 
 @pytest.fixture(scope="module")

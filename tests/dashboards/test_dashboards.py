@@ -23,9 +23,9 @@ from otel_tutor.tools.exercise.environment import students
 from otel_tutor.tools.stack.backends import Sample, wait_for
 from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
-from tests.alerts.promtool import check
 from tests.dashboards.queries import PANELS, QUERIES, filled
-from tests.stack.conftest import Running
+from tests.support.promtool import check
+from tests.support.stack import Running
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 VARIABLES = sorted({variable for board in BOARDS for variable in board.variables})

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from otel_tutor.tools.stack.files import shipped
-from tests.dashboards.test_lint import UNITS
+from tests.support.grafana_units import UNITS
 
 pytestmark = pytest.mark.grafana
 

@@ -13,7 +13,8 @@ import yaml
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.files import shipped
-from tests.alerts.queries import Node, children, left, parse
+from tests.support.grafana_units import UNITS
+from tests.support.promql import Node, children, left, parse
 
 FOLDER: Final = Path(__file__).parents[2] / "dashboards" / "json"
 MADE: Final = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
@@ -32,18 +33,6 @@ RULES: Final = [
 FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
 # Alerts lead to them and people keep links to them: they stay.
 UIDS: Final = {f"otel-tutor-{name}" for name in ("overview", "api", "rag", "sync", "storage", "slo", "health", "pipeline")}
-# Grafana's ids of value formats, and what each writes; `make test-grafana` asks Grafana's own list.
-UNITS: Final = {
-    "short": "a number, 1 K for a thousand",
-    "percent": "0-100",
-    "percentunit": "0.0-1.0",
-    "bytes": "1 KiB for 1024",
-    "Bps": "bytes each second",
-    "s": "seconds",
-    "reqps": "requests each second",
-    "ops": "operations each second",
-    "cpm": "counts each minute",
-}
 # What the stack's own components and Prometheus say of themselves: of no service, and in no reference.
 STACK: Final[Mapping[str, tuple[str, set[str]]]] = {
     "up": ("gauge", {"job", "instance"}),

@@ -1,8 +1,6 @@
 """A tutor's files in a directory of its own, prepared once and copied for each test."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -13,20 +11,8 @@ from otel_tutor.demo.app import create_app
 from otel_tutor.demo.embedding import EmbeddingModel
 from otel_tutor.demo.faults import Faults
 from otel_tutor.demo.settings import Settings
-from otel_tutor.demo.store import load_model, open_engine, prepare
+from otel_tutor.demo.store import load_model, open_engine
 from otel_tutor.testing import Capture
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = tmp_path_factory.mktemp("tutor")
-    prepare(Settings(data=data).database)
-    return data
-
-
-@pytest.fixture
-def settings(prepared: Path, tmp_path: Path) -> Settings:
-    return Settings(data=Path(shutil.copytree(prepared, tmp_path / "data")))
 
 
 @pytest.fixture

@@ -47,6 +47,9 @@ def last_line(result: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
+pytestmark = pytest.mark.stack  # they run Go
+
+
 @pytest.fixture
 def path_without_go(tmp_path: Path) -> str:
     """A PATH of what is needed, without Go."""

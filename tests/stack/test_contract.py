@@ -16,7 +16,7 @@ from otel_tutor.naming import read_naming
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.reference import OTHERS
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 CONTRACT = {
     "http_requests_total": ("counter", {"method", "endpoint", "status"}),

@@ -8,7 +8,7 @@ import sys
 import psutil
 
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 BATCHES, EACH = 100, 100
 

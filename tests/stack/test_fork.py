@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 PARENT, CHILDREN, EACH = 10, 3, 2
 

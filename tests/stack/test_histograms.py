@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 NAME, SERIES = "rag.retrieval.duration", "rag_retrieval_duration_seconds"
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]

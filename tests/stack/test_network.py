@@ -15,7 +15,7 @@ from otel_tutor.tools.stack.backends import Backends, wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
 
 TOKEN = "the-right-token-1234567890"
 

@@ -17,7 +17,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.programs import Program, stack_environment
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK, variable
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
 
 OVERLAYS = sorted(path.stem for path in (shipped() / "collector" / "overlays").glob("*.yaml"))
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 # What is planted -> the part of it that must not be found.
 TEXTS = {

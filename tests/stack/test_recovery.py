@@ -12,7 +12,8 @@ from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
-from tests.stack.conftest import Running, unused_ports
+from tests.support.ports import unused_ports
+from tests.support.stack import Running
 
 # One batch of spans of a service, sent and acknowledged, or not within two seconds.
 PROGRAM = """

@@ -16,7 +16,7 @@ from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
-from tests.stack.conftest import unused_ports
+from tests.support.ports import unused_ports
 
 TRACES, ERRORS, SLOW = 20_000, 200, 200
 

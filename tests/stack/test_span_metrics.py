@@ -9,7 +9,7 @@ import pytest
 
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.stack.backends import Sample, wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running
+from tests.support.stack import Running
 
 PROGRAM = """
 import otel_tutor

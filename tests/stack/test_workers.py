@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from otel_tutor.tools.stack.backends import wait_for
-from tests.stack.conftest import Running, unused_ports
+from tests.support.ports import unused_ports
+from tests.support.stack import Running
 
 REQUESTS, RESTARTS = 1000, 2
 

@@ -19,9 +19,9 @@ from otel_tutor.settings import configuration_folder
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.top.screen import Top
-from tests.cli.conftest import Run
-from tests.cli.test_stack import one_line
-from tests.stack.conftest import Running, unused_ports
+from tests.support.command import Run, one_line
+from tests.support.ports import unused_ports
+from tests.support.stack import Running
 
 TITLES = [panel.title for panel in overview.BOARD.panels]
 Drive = Callable[[Top, Pilot[None]], Awaitable[None]]

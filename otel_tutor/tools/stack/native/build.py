@@ -15,7 +15,7 @@ from otel_tutor.tools.stack.components import COMPONENTS, Component
 from otel_tutor.tools.stack.native.builder import Progress, Workshop, cache_entry
 from otel_tutor.tools.stack.native.toolchain import find_go
 
-__all__ = ["Binaries", "cached", "on_path", "provide"]
+__all__ = ["Binaries", "available", "cached", "on_path", "provide"]
 
 Binaries = Mapping[str, Path]
 
@@ -24,14 +24,7 @@ _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
 
 def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
     """Every binary of the stack by name, building what is missing. Raises BuildError."""
-    found: dict[str, Path] = {}
-    missing = []
-    for component in COMPONENTS:
-        binaries = on_path(component) or cached(component, shipped, cache)
-        if binaries:
-            found.update(binaries)
-        else:
-            missing.append(component)
+    found, missing = available(shipped, cache)
     if missing:
         with _disk_errors(cache), _alone(cache):
             workshop = Workshop(shipped, cache, find_go(cache), progress)
@@ -40,6 +33,18 @@ def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
                 found.update(cached(component, shipped, cache) or workshop.build(component))
             workshop.clear()
     return found
+
+
+def available(shipped: Path, cache: Path) -> tuple[dict[str, Path], list[Component]]:
+    """The binaries that are on PATH or in the cache, by name, and the components that have to be built."""
+    found: dict[str, Path] = {}
+    missing = []
+    for component in COMPONENTS:
+        if binaries := on_path(component) or cached(component, shipped, cache):
+            found.update(binaries)
+        else:
+            missing.append(component)
+    return found, missing
 
 
 def on_path(component: Component) -> dict[str, Path] | None:

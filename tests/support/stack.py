@@ -1,12 +1,8 @@
-"""The real stack, on ports of its own, with the real tutor."""
+"""The real stack on unused ports, with the real tutor: the fixture `running`."""
 
-import itertools
-import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -14,7 +10,9 @@ from otel_tutor.tools.exercise.tutor_program import tutor_program
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
-from otel_tutor.tools.stack.ports import DEFAULTS
+from tests.support.ports import unused_ports
+
+__all__ = ["Running"]
 
 
 @dataclass(frozen=True)
@@ -35,32 +33,6 @@ class Running:
 @pytest.fixture
 def free_ports() -> dict[str, int]:
     return unused_ports()
-
-
-def unused_ports() -> dict[str, int]:
-    """A port nobody listens on for every name."""
-    return {name: next(_ports) for name in DEFAULTS}
-
-
-_RANGE: Final = 2900  # ports of a worker; the kernel's for clients begin at 32768
-
-
-def _free_ports() -> Iterator[int]:
-    """Each once, below those that the kernel gives to clients, and apart from those of tests that run at the same time."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 15000 + _RANGE * (worker % 6)
-    start = os.getpid() * 101 % _RANGE  # two runs of the tests on one machine rarely ask for the same
-    for number in (first + (start + step) % _RANGE for step in itertools.count()):
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                one.bind(("127.0.0.1", number))
-            except OSError:
-                continue
-        yield number
-
-
-_ports = _free_ports()
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
+from tests.support.rules import ORDER, RULES
 
-RULES = shipped() / "alerts" / "rules"
-# As Prometheus has them, what is recorded before what reads it; left to itself, the tool takes any order.
-ORDER = [
-    group["name"]
-    for name in ("recording", "slos", "tutor", "telemetry")
-    for group in yaml.safe_load((RULES / f"{name}.yaml").read_text(encoding="utf-8"))["groups"]
-]
 STEP = 30  # seconds between samples and between evaluations
 
 

@@ -1,19 +1,22 @@
-"""The command line as a user runs it: a process, its output and its exit code."""
+"""The command line as a user runs it: a process, its output and its exit code. The fixture `run` starts it."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import psutil
 import pytest
 
 from otel_tutor.tools.stack.native.supervision import MARK
 from otel_tutor.tools.stack.ports import variable
-from tests.stack.conftest import running, unused_ports
+from tests.support.ports import unused_ports
 
-__all__ = ["running"]
+__all__ = ["Run", "left_running", "one_line"]
+
+_STARTS: Final = {"up", "restart", "demo", "drill"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -36,7 +39,11 @@ def command() -> list[str]:
 
 @pytest.fixture
 def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iterator[Run]:
+    started = False
+
     def execute(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        nonlocal started
+        started = started or arguments[0] in _STARTS
         return subprocess.run(
             [*command, *arguments],
             capture_output=True,
@@ -49,7 +56,8 @@ def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iter
         )
 
     yield execute
-    execute("down")
+    if started:
+        execute("down")
     assert left_running(environment) == []
 
 
@@ -63,3 +71,10 @@ def left_running(environment: dict[str, str]) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def one_line(text: str) -> str:
+    """The text, having made sure that it is one actionable line of the command."""
+    (line,) = text.strip().splitlines()
+    assert line.startswith("otel-tutor: ")
+    return line

@@ -1,0 +1,1 @@
+"""What the tests share: helpers and fixtures, each in its own module."""
