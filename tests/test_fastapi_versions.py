@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.stack  # it installs from the package index
+
 BEFORE_NATIVE_TELEMETRY = "0.140.0"  # 0.150 is the first that measures requests by itself
 REQUESTS = 7
 
