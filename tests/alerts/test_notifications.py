@@ -11,7 +11,6 @@ import pytest
 
 from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
 from otel_tutor.tools.exercise.environment import Site, shorten, students
-from otel_tutor.tools.exercise.tutor_program import tutor_program
 from otel_tutor.tools.stack.backends import Backends, wait_for
 from otel_tutor.tools.stack.configuration import lay_out
 from otel_tutor.tools.stack.files import shipped
@@ -20,6 +19,7 @@ from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import DEFAULTS
 from tests.support.ports import unused_ports
 from tests.support.rules import ALERTS
+from tests.support.stack import PAGE
 
 CONFIGURATION = shipped() / "alerts" / "alertmanager.yaml"
 
@@ -69,7 +69,7 @@ def test_every_alert_has_a_drill_or_a_reason_not_to() -> None:
 def site(binaries: Binaries, tmp_path: Path) -> Iterator[Site]:
     """A stack under load whose alerts do not wait as long as they would."""
     ports, stack = unused_ports(), Stack(tmp_path / "data")
-    stack.up(binaries, ports, extra=[tutor_program(stack.data, ports)], leashed=True, prepare=shorten)
+    stack.up(binaries, ports, without=PAGE, leashed=True, prepare=shorten)
     try:
         with students(f"http://127.0.0.1:{ports['app']}") as load:
             yield Site(stack, ports, load)

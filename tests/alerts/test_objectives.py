@@ -22,6 +22,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from tests.support.ports import unused_ports
 from tests.support.promtool import check, seconds
+from tests.support.stack import APP_AND_PAGE
 
 OBJECTIVES = read_objectives(shipped())
 PAIRS = [
@@ -142,7 +143,7 @@ def test_a_changed_target_is_the_one_that_is_shown(binaries: Binaries, tmp_path:
         write_rules(configuration)
 
     stack = Stack(tmp_path / "data")
-    stack.up(binaries, unused_ports(), leashed=True, prepare=stricter)
+    stack.up(binaries, unused_ports(), without=APP_AND_PAGE, leashed=True, prepare=stricter)
     try:
         with Backends(stack.record.ports) as backends:
             recorded = '{slo="api-latency",__name__=~"slo:target:ratio|slo:threshold:value"}'

@@ -16,6 +16,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from tests.support.command import one_line
 from tests.support.ports import unused_ports
+from tests.support.stack import APP_AND_PAGE
 
 _DROP = """\
 processors:
@@ -54,8 +55,8 @@ def without_rules(configuration: Path) -> None:
 def started(binaries: Binaries, folder: Path, prepare: Callable[[Path], None]) -> Stack:
     """A stack with an overlay that changes nothing yet, and files that do."""
     (folder / "fault.yaml").write_text("{}", encoding="utf-8")
-    stack = Stack(folder / "data")
-    stack.up(binaries, unused_ports(), overlays=[str(folder / "fault.yaml")], prepare=prepare, leashed=True)
+    stack, overlays = Stack(folder / "data"), [str(folder / "fault.yaml")]
+    stack.up(binaries, unused_ports(), overlays=overlays, prepare=prepare, without=APP_AND_PAGE, leashed=True)
     return stack
 
 

@@ -17,11 +17,12 @@ import pytest
 from otel_tutor.tools.cli import cli
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.components import BY_NAME
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
 from otel_tutor.tools.stack.status import seconds_since_data
 from tests.support.command import Run, left_running, one_line
-from tests.support.stack import Running
+from tests.support.stack import APP_AND_PAGE, Running
 
 
 def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict[str, int]) -> None:
@@ -33,13 +34,7 @@ def test_up_status_and_down_twice_each(run: Run, binaries: Binaries, ports: dict
     status = run("status")
     assert status.returncode == 0
     assert re.findall(r"^(\S+) +\S+ +ready", status.stdout, re.MULTILINE) == [
-        "victorialogs",
-        "jaeger",
-        "pager",
-        "alertmanager",
-        "node-exporter",
-        "prometheus",
-        "collector",
+        *(name for name in BY_NAME if name not in APP_AND_PAGE),
         "top",
     ]
 
@@ -134,7 +129,7 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries
 @pytest.mark.parametrize(
     ("port", "said"),
     [
-        ("kibana=3000", "there is no port 'kibana': choose one of app, grafana, otlp"),
+        ("kibana=3000", "there is no port 'kibana': choose one of grafana, app, otlp"),
         ("jaeger=http", "port jaeger='http' is not a port: use a number from 1 to 65535"),
         ("jaeger=70000", "port jaeger='70000' is not a port"),
         ("jaeger", "port jaeger='' is not a port"),

@@ -13,16 +13,10 @@ from typing import Any, Final
 
 import yaml
 
+from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.native.build import Binaries
 
-ENTRYPOINTS: Final = {  # service of compose.yaml: binary of ours
-    "collector": "otelcol",
-    "jaeger": "jaeger",
-    "victorialogs": "victoria-logs",
-    "node-exporter": "node_exporter",
-    "prometheus": "prometheus",
-    "alertmanager": "alertmanager",
-}
+ENTRYPOINTS: Final = {component.name: component.module.program for component in COMPONENTS if component.module}
 
 
 def build_all(repository: Path, binaries: Binaries, scratch: Path) -> None:

@@ -16,17 +16,19 @@ import pytest
 import yaml
 
 from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.components import BY_NAME
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import variable
 from tests.compose.images import engine
 from tests.support.command import one_line
 from tests.support.ports import unused_ports
+from tests.support.stack import APP_AND_PAGE
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-STACK = ["jaeger", "victorialogs", "node-exporter", "prometheus", "alertmanager", "pager", "collector"]
+STACK = BY_NAME.keys() - APP_AND_PAGE
 
 
 @pytest.fixture

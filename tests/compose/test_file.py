@@ -1,4 +1,4 @@
-"""compose.yaml against what else says the same thing."""
+"""compose.yaml and the targets that are scraped, held to the rows of components.py: other programs read these files."""
 
 import re
 from collections.abc import Mapping
@@ -9,20 +9,35 @@ import pytest
 import yaml
 
 from otel_tutor import __version__
-from otel_tutor.tools.stack.components import COMPONENTS
+from otel_tutor.tools.stack.components import BY_NAME, COMPONENTS, PORTS, Component
 from otel_tutor.tools.stack.configuration import collector_files
-from otel_tutor.tools.stack.native.programs import stack_programs
+from otel_tutor.tools.stack.native.programs import Layout, program
 from otel_tutor.tools.stack.ports import DEFAULTS, variable
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
-_SAME_FLAGS = ("prometheus", "alertmanager", "victorialogs", "jaeger", "collector")
+_WITHOUT_ROW = {"volumes", "students"}  # one prepares the volumes, the other is the load
+_BUILT = [component for component in COMPONENTS if component.module]
+
+by_name = pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+built_by_name = pytest.mark.parametrize("component", _BUILT, ids=lambda component: component.name)
 
 
-def test_every_component_has_the_version_that_is_built_without_containers(services: Mapping[str, Any]) -> None:
-    for component in COMPONENTS:
-        tag = services[component.name]["image"].rpartition(":")[2].removeprefix("v")
-        if component.name != "victorialogs":  # its images are numbered apart from its sources
-            assert tag == component.version
+def test_every_component_is_a_service_and_every_service_a_component(services: Mapping[str, Any]) -> None:
+    for name in BY_NAME.keys() - services.keys():
+        pytest.fail(f"compose.yaml: write a service {name!r}, as components.py has it")
+    for name in services.keys() - BY_NAME.keys() - _WITHOUT_ROW:
+        pytest.fail(f"components.py: write a row for the service {name!r} of compose.yaml, or remove the service")
+
+
+@built_by_name
+def test_a_service_has_the_version_that_is_built_without_containers(
+    services: Mapping[str, Any], component: Component
+) -> None:
+    assert component.module is not None
+    tag = services[component.name]["image"].rpartition(":")[2].removeprefix("v")
+
+    if component.name != "victorialogs":  # its images are numbered apart from its sources
+        assert tag == component.module.version, f"compose.yaml: {component.name}: write the tag {component.module.version}"
 
 
 def test_our_image_has_our_version_and_grafana_the_one_the_dashboards_are_for(
@@ -35,35 +50,59 @@ def test_our_image_has_our_version_and_grafana_the_one_the_dashboards_are_for(
     assert services["grafana"]["image"].startswith(f"docker.io/grafana/grafana:{sdk[1]}.")
 
 
-def test_ports_are_the_same_and_on_loopback(services: Mapping[str, Any]) -> None:
-    published = [port for one in services.values() for port in one.get("ports", ())]
-    defaults = {variable(name): number for name, number in DEFAULTS.items()}
-    for port in published:
-        assert (found := re.fullmatch(r"127\.0\.0\.1:\$\{([A-Z_]+):-(\d+)\}:(\d+)", port)), port
-        assert found[2] == found[3]
-        assert defaults[found[1]] == int(found[2])
-    assert len(published) == 11
+@by_name
+def test_a_service_publishes_the_ports_of_its_row_on_loopback(services: Mapping[str, Any], component: Component) -> None:
+    ports = [port for port in component.ports if port.published]
+    expected = [f"127.0.0.1:${{{variable(port.name)}:-{port.default}}}:{port.default}" for port in ports]
+
+    assert services[component.name].get("ports", []) == expected, f"compose.yaml: {component.name}: write ports: {expected}"
+
+
+@by_name
+def test_a_service_is_checked_on_the_page_of_its_row(services: Mapping[str, Any], component: Component) -> None:
+    name, page = component.ready
+    address = f"http://127.0.0.1:{DEFAULTS[name]}{page}"
+    command = " ".join(services[component.name].get("healthcheck", {}).get("test", ()))
+
+    if component.name != "collector":  # its image has no client
+        asked = re.findall(r"http://[^\s\\\"]+", command)
+        assert asked == [address], f"compose.yaml: {component.name}: write a healthcheck that asks {address}"
 
 
 def test_the_example_of_settings_names_each_with_its_default(repository: Path) -> None:
-    read = dict(_VARIABLE.findall((repository / "compose.yaml").read_text(encoding="utf-8")))
-    example = (repository / ".env.example").read_text(encoding="utf-8").splitlines()
+    expected = dict(_VARIABLE.findall((repository / "compose.yaml").read_text(encoding="utf-8")))
+    expected |= {variable(port.name): str(port.default) for port in PORTS}
+    lines = (repository / ".env.example").read_text(encoding="utf-8").splitlines()
+    written = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    missing = [f"{name}={value}" for name, value in expected.items() if written.get(name) != value]
 
-    assert dict(line.split("=", 1) for line in example if line and not line.startswith("#")) == read
+    assert missing == [], f".env.example: write {missing}"
+    assert written.keys() - expected.keys() == set(), ".env.example: nothing reads these"
 
 
-@pytest.mark.parametrize("name", _SAME_FLAGS)
-def test_components_are_started_as_they_are_without_containers(
-    services: Mapping[str, Any], repository: Path, name: str
-) -> None:
-    binaries = dict.fromkeys(
-        ("victoria-logs", "jaeger", "alertmanager", "node_exporter", "prometheus", "otelcol"), Path("/x")
+@built_by_name
+def test_a_service_is_started_as_its_row_says(services: Mapping[str, Any], repository: Path, component: Component) -> None:
+    """But for addresses to listen on; a container may have more flags, which say where it finds the host."""
+    assert component.module is not None
+    layout = Layout(
+        binaries={component.module.program: Path("/x")}, configuration=repository, data=Path("/data"), ports=DEFAULTS
     )
-    native = {one.name: one for one in stack_programs(binaries, repository, Path("/data"), DEFAULTS)}
-    said = [flag.replace("/etc/otel-tutor/", f"{repository}/") for flag in services[name]["command"]]
-    expected = [flag for flag in native[name].command[1:] if "isten" not in flag or flag.endswith("=")]
+    flags = [flag for flag in program(component, layout).command[1:] if "isten" not in flag or flag.endswith("=")]
+    written = [str(flag).replace("/etc/otel-tutor/", f"{repository}/") for flag in services[component.name]["command"]]
+    missing = [flag for flag in flags if flag not in [flag.replace("/var/lib/", "/data/") for flag in written]]
 
-    assert [flag.replace("/var/lib/", "/data/") for flag in said] == expected
+    assert missing == [], f"compose.yaml: {component.name}: write in its command, with the paths inside: {missing}"
+
+
+@built_by_name
+def test_a_service_is_given_the_environment_of_its_row(services: Mapping[str, Any], component: Component) -> None:
+    addresses = {port.name: f"{row.name}:{port.default}" for row in COMPONENTS for port in row.ports}
+    written = services[component.name].get("environment", {})
+    for name, template in component.environment.items():
+        assert name in written, f"compose.yaml: {component.name}: write {name} in its environment"
+        if "{data}" not in template:  # paths inside are the container's own
+            value = template.format(at=addresses)
+            assert written[name] == value, f"compose.yaml: {component.name}: write {name}: {value}"
 
 
 def test_every_file_of_the_collector_is_merged_in_order(services: Mapping[str, Any], repository: Path) -> None:
@@ -71,21 +110,35 @@ def test_every_file_of_the_collector_is_merged_in_order(services: Mapping[str, A
     assert services["collector"]["command"] == files
 
 
-def test_every_address_of_a_target_is_a_service_that_is_there(services: Mapping[str, Any], repository: Path) -> None:
-    targets = [
-        target
-        for path in (repository / "collector" / "backends" / "targets").glob("*.yaml")
-        for one in yaml.safe_load(path.read_text(encoding="utf-8"))
-        for target in one["targets"]
-    ]
-    assert {target.partition(":")[0] for target in targets} <= services.keys()
+def test_every_component_with_metrics_of_its_own_is_scraped(repository: Path) -> None:
+    rows = [(row.name, *row.own_metrics) for row in COMPONENTS if row.own_metrics]
+    expected = [f'- {{targets: ["{name}:{DEFAULTS[port]}"], labels: {{job: {job}}}}}' for name, job, port in rows]
+    written = (repository / "collector" / "backends" / "targets" / "stack.yaml").read_text(encoding="utf-8").splitlines()
+
+    assert sorted(line for line in written if not line.startswith("#")) == sorted(expected), (
+        f"collector/backends/targets/stack.yaml: write {expected}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "component", "port"), [("app", "collector", "metrics"), ("alertmanager", "alertmanager", "alertmanager")]
+)
+def test_prometheus_finds_the_apps_metrics_and_alertmanager(repository: Path, file: str, component: str, port: str) -> None:
+    path = repository / "collector" / "backends" / "targets" / f"{file}.yaml"
+
+    assert yaml.safe_load(path.read_text(encoding="utf-8")) == [{"targets": [f"{component}:{DEFAULTS[port]}"]}]
+
+
+def test_every_data_source_is_a_service_on_its_port(repository: Path) -> None:
     sources = (repository / "dashboards" / "provisioning" / "datasources" / "otel-tutor.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"http://([a-z]+):", sources)) <= services.keys()
+
+    for name, number in re.findall(r"http://([a-z]+):(\d+)", sources):
+        assert number == str(BY_NAME[name].ports[0].default)
 
 
 def test_everything_is_limited_and_starts_again_by_itself(services: Mapping[str, Any]) -> None:
-    for name, one in services.items():
+    for name, service in services.items():
         if name != "volumes":  # runs once
-            assert one["restart"] == "unless-stopped"
-            assert one["mem_limit"]
-            assert one["cap_drop"] == ["ALL"]
+            assert service["restart"] == "unless-stopped"
+            assert service["mem_limit"]
+            assert service["cap_drop"] == ["ALL"]

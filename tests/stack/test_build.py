@@ -16,7 +16,7 @@ from rich.console import Console
 
 from otel_tutor.tools.cli.progress import BuildDisplay
 from otel_tutor.tools.stack.backends import wait_for
-from otel_tutor.tools.stack.components import BUILDER, COMPONENTS, Component
+from otel_tutor.tools.stack.components import BUILDER, MODULES, Module
 from otel_tutor.tools.stack.files import cache_folder, shipped
 from otel_tutor.tools.stack.native.build import cached, on_path
 from otel_tutor.tools.stack.native.builder import Workshop
@@ -109,7 +109,7 @@ def test_an_interrupted_build_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_the_collectors_builder_leaves_nothing_in_the_temporary_folder(tmp_path: Path, repository: Path) -> None:
-    (collector,) = [component for component in COMPONENTS if component.name == "collector"]
+    (collector,) = [module for module in MODULES if module.name == "collector"]
     before = set(Path(tempfile.gettempdir()).glob("otelcol*"))
     display = BuildDisplay(Console(quiet=True))
     workshop = Workshop(repository, tmp_path, find_go(tmp_path), display)
@@ -122,7 +122,7 @@ def test_the_collectors_builder_leaves_nothing_in_the_temporary_folder(tmp_path:
 
 
 def test_an_installed_component_serves_if_its_version_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (exporter,) = [component for component in COMPONENTS if component.name == "node-exporter"]
+    (exporter,) = [module for module in MODULES if module.name == "node-exporter"]
     binary = tmp_path / "node_exporter"
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     for version, serves in [("1.5.0", False), ("1.8.0", True), ("2.0.1", True)]:
@@ -132,27 +132,27 @@ def test_an_installed_component_serves_if_its_version_does(tmp_path: Path, monke
 
 
 def test_binaries_know_the_version_they_were_pinned_to(binaries: dict[str, Path]) -> None:
-    for component in COMPONENTS:
-        flag = component.version_flag
-        said = subprocess.run([binaries[component.program], flag], capture_output=True, text=True, check=False)
-        assert component.version in said.stdout + said.stderr
+    for module in MODULES:
+        command = [str(binaries[module.program]), module.version_flag]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert module.version in answer.stdout + answer.stderr
 
 
 def test_a_changed_pin_is_another_entry_of_the_cache(binaries: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(shipped() / "collector", tmp_path / "collector")
-    (collector,) = [component for component in COMPONENTS if component.name == "collector"]
+    (collector,) = [module for module in MODULES if module.name == "collector"]
     manifest = tmp_path / "collector" / "builder.yaml"
     manifest.write_text(manifest.read_text() + "\n# another component\n")
 
     assert cached(collector, tmp_path, cache_folder()) is None
 
 
-@pytest.mark.parametrize("component", [BUILDER, *COMPONENTS], ids=lambda component: component.name)
-def test_the_go_module_pins_the_version_that_is_claimed(component: Component) -> None:
-    module = (shipped() / "collector" / "build" / component.name / "go.mod").read_text()
-    as_module = {"jaeger": "v1.76.0", "prometheus": "v0.316.0"}.get(component.name, f"v{component.version}")
+@pytest.mark.parametrize("module", [BUILDER, *MODULES], ids=lambda module: module.name)
+def test_the_go_module_pins_the_version_that_is_claimed(module: Module) -> None:
+    pins = (shipped() / "collector" / "build" / module.name / "go.mod").read_text()
+    tag = {"jaeger": "v1.76.0", "prometheus": "v0.316.0"}.get(module.name, f"v{module.version}")
 
-    assert as_module in module
+    assert tag in pins
 
 
 def test_the_collector_is_made_of_what_its_configuration_uses() -> None:

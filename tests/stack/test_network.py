@@ -16,6 +16,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
+from tests.support.stack import APP_AND_PAGE
 
 TOKEN = "the-right-token-1234567890"
 
@@ -82,7 +83,7 @@ def guarded(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_TUTOR_TLS", str(folder))
         patch.setenv("OTEL_TUTOR_LISTEN", LOOPBACK)
-        stack.up(binaries, ports, overlays=["network"], leashed=True)
+        stack.up(binaries, ports, overlays=["network"], without=APP_AND_PAGE, leashed=True)
     try:
         with Backends(ports) as backends:
             yield Guarded(folder, f"https://{LOOPBACK}:{ports['otlp']}", backends)

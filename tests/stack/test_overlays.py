@@ -9,29 +9,31 @@ import pytest
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.exercise.tutor_program import tutor_program
 from otel_tutor.tools.stack.backends import Backends, wait_for
 from otel_tutor.tools.stack.configuration import check_by_components
 from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.programs import Program, stack_environment
+from otel_tutor.tools.stack.native.programs import Layout, Program, stack_environment
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK, variable
 from tests.support.ports import unused_ports
+from tests.support.stack import PAGE
 
 OVERLAYS = sorted(path.stem for path in (shipped() / "collector" / "overlays").glob("*.yaml"))
 
 
+def environment(data: Path) -> dict[str, str]:
+    return stack_environment(Layout(binaries={}, configuration=shipped(), data=data, ports=unused_ports()))
+
+
 @pytest.mark.parametrize("overlays", [*([one] for one in OVERLAYS), OVERLAYS], ids=str)
 def test_every_overlay_is_valid_alone_and_with_all_others(binaries: Binaries, tmp_path: Path, overlays: list[str]) -> None:
-    environment = stack_environment(tmp_path, unused_ports())
-
-    check_by_components(binaries, shipped(), environment, overlays)
+    check_by_components(binaries, shipped(), environment(tmp_path), overlays)
 
 
 def test_an_overlay_that_does_not_exist_is_named_with_those_that_do(binaries: Binaries, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"overlay 'thanos' does not exist: use one of loki, .*tail-sampling"):
-        check_by_components(binaries, shipped(), stack_environment(tmp_path, unused_ports()), ["thanos"])
+        check_by_components(binaries, shipped(), environment(tmp_path), ["thanos"])
 
 
 # To have metrics elsewhere instead of beside: the pipeline of the base is given another exporter.
@@ -82,12 +84,12 @@ def elsewhere(
     data = tmp_path / "data"
     data.mkdir()
     stack = Stack(data)
-    extra = [*second_stores(binaries, data, ports), tutor_program(data, ports)]
     stack.up(
         binaries,
         ports,
         overlays=["remote-write", "otlp-traces", "native-histograms", str(swapped)],
-        extra=extra,
+        without=PAGE,
+        extra=second_stores(binaries, data, ports),
         leashed=True,
     )
     try:
@@ -125,7 +127,7 @@ def test_a_store_that_takes_otlp_shows_the_names_that_the_file_gave(
     data.mkdir()
     stack = Stack(data)
     store, _ = second_stores(binaries, data, {**ports, "second-jaeger-health": 0})
-    stack.up(binaries, ports, overlays=["prometheus-otlp"], extra=[store, tutor_program(data, ports)], leashed=True)
+    stack.up(binaries, ports, overlays=["prometheus-otlp"], without=PAGE, extra=[store], leashed=True)
     try:
         asyncio.run(run_load(f"http://{LOOPBACK}:{first['app']}", requests=30))
         with Backends(others) as second:

@@ -13,7 +13,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
-from tests.support.stack import Running
+from tests.support.stack import APP_AND_PAGE, Running
 
 # One batch of spans of a service, sent and acknowledged, or not within two seconds.
 PROGRAM = """
@@ -78,7 +78,7 @@ def test_without_memory_it_refuses_and_does_not_die(binaries: Binaries, tmp_path
     overlay = tmp_path / "no-memory.yaml"
     overlay.write_text(NO_MEMORY, encoding="utf-8")
     ports, stack = unused_ports(), Stack(tmp_path / "data")
-    stack.up(binaries, ports, overlays=[str(overlay)], leashed=True)
+    stack.up(binaries, ports, overlays=[str(overlay)], without=APP_AND_PAGE, leashed=True)
     try:
         pid = {one.name: one.pid for one in stack.status()}["collector"]
         result, _ = send(f"http://{LOOPBACK}:{ports['otlp']}")

@@ -17,6 +17,7 @@ from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
+from tests.support.stack import APP_AND_PAGE
 
 TRACES, ERRORS, SLOW = 20_000, 200, 200
 
@@ -50,7 +51,7 @@ provider.shutdown()
 def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose Collector samples."""
     ports, stack = unused_ports(), Stack(tmp_path_factory.mktemp("sampling"))
-    stack.up(binaries, ports, overlays=["tail-sampling"], leashed=True)
+    stack.up(binaries, ports, overlays=["tail-sampling"], without=APP_AND_PAGE, leashed=True)
     yield stack
     stack.down()
 

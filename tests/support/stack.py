@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from otel_tutor.tools.exercise.tutor_program import tutor_program
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from tests.support.ports import unused_ports
 
-__all__ = ["Running"]
+__all__ = ["APP_AND_PAGE", "PAGE", "Running"]
+
+# What a test may leave out.
+APP_AND_PAGE: Final = ("tutor", "grafana")
+PAGE: Final = ("grafana",)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def free_ports() -> dict[str, int]:
 def running(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data: Path = tmp_path_factory.mktemp("stack")
     ports, stack = unused_ports(), Stack(data)
-    stack.up(binaries, ports, extra=[tutor_program(data, ports)], leashed=True)
+    stack.up(binaries, ports, without=PAGE, leashed=True)
     try:
         with Backends(ports) as backends:
             app, otlp = (f"http://127.0.0.1:{ports[name]}" for name in ("app", "otlp"))

@@ -14,7 +14,8 @@ from otel_tutor.tools.cli.stack import binaries
 from otel_tutor.tools.objectives import read_objectives
 from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, collector_files
 from otel_tutor.tools.stack.dashboards import check_boards
-from otel_tutor.tools.stack.native.programs import stack_environment
+from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.native.programs import Layout, stack_environment
 from otel_tutor.tools.stack.project import configured
 
 __all__ = ["config"]
@@ -39,9 +40,9 @@ def check(overlays: tuple[str, ...]) -> None:
     """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards."""
     check_yaml(configured())
     read_objectives(configured())
-    found = binaries(Console(stderr=True))
-    check_by_components(found, configured(), stack_environment(data_folder(), choose_ports()), overlays)
-    check_boards(found, configured())
+    programs = binaries(Console(stderr=True))
+    check_by_components(programs, configured(), stack_environment(_layout(programs)), overlays)
+    check_boards(programs, configured())
     click.echo(f"Everything in {configured()} is valid.")
 
 
@@ -52,11 +53,15 @@ def check(overlays: tuple[str, ...]) -> None:
 def print_(overlays: tuple[str, ...]) -> None:
     """Print the Collector's configuration as it is after merging, with secrets hidden."""
     check_yaml(configured())
+    programs = binaries(Console(stderr=True))
     files = [f"--config={path}" for path in collector_files(configured(), overlays)]
-    command = [str(binaries(Console(stderr=True))["otelcol"]), "print-config", "--mode=redacted", *files]
-    environment = stack_environment(data_folder(), choose_ports())
-    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [str(programs["otelcol"]), "print-config", "--mode=redacted", *files]
+    answer = subprocess.run(command, env=stack_environment(_layout(programs)), capture_output=True, text=True, check=False)
     if answer.returncode:
         said = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
         raise StackError(f"the Collector does not take it: {said[-1] if said else 'it said nothing'} (in {configured()})")
     click.echo(answer.stdout, nl=False)
+
+
+def _layout(programs: Binaries) -> Layout:
+    return Layout(binaries=programs, configuration=configured(), data=data_folder(), ports=choose_ports())

@@ -19,15 +19,13 @@ from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.tools.cli.running import choose_ports
 from otel_tutor.tools.cli.signals import show_spans
-from otel_tutor.tools.cli.stack import binaries, has_page, mode_option, pick, port_option
-from otel_tutor.tools.exercise.tutor_program import tutor_program
+from otel_tutor.tools.cli.stack import binaries, mode_option, pick, port_option
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.choice import AnyStack, current
+from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.containers.stack import ContainerStack
 from otel_tutor.tools.stack.files import usable
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
-from otel_tutor.tools.stack.project import configured
-from otel_tutor.tools.top.program import page_programs
 
 __all__ = ["check_extra", "demo"]
 
@@ -90,8 +88,7 @@ def _start(console: Console, stack: AnyStack, ports: Ports) -> None:
     found = binaries(console)
     shutil.rmtree(stack.data, ignore_errors=True)
     with console.status("starting") as shown:
-        programs = [tutor_program(stack.data, ports), *page_programs(stack.data, ports, configured())]
-        stack.up(found, ports, extra=programs, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
+        stack.up(found, ports, without=_STUDENTS, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
 
 
 def _clear(stack: AnyStack) -> None:
@@ -140,16 +137,10 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
 
 def _show_addresses(console: Console, stack: AnyStack) -> None:
     ports = stack.record.ports
-    addresses = {
-        "the tutor": f"{ports['app']}/",
-        "Prometheus API": f"{ports['prometheus']}/api/v1/query?query=http_requests_total",
-        "Jaeger API": f"{ports['jaeger']}/api/traces?service=tutor",
-        "VictoriaLogs": f"{ports['victorialogs']}/select/vmui",
-        "Alertmanager": f"{ports['alertmanager']}/",
-        "notifications": f"{ports['pager']}/notifications",
-    }
-    if has_page(stack):
-        addresses = {"the overview": f"{ports['grafana']}/", **addresses}
+    served = {status.port for status in stack.status()}
     console.print("\n[bold]Open[/]")
-    for title, address in addresses.items():
-        console.print(f"  {title:<15} http://localhost:{address}")
+    for component in reversed(COMPONENTS):  # what people look at first was started last
+        number = ports[component.ports[0].name]
+        if component.look_at and number in served:
+            title, page = component.look_at
+            console.print(f"  {title:<15} http://localhost:{number}{page}")

@@ -12,7 +12,6 @@ from otel_tutor.settings import data_folder
 from otel_tutor.tools.cli.demo import check_extra
 from otel_tutor.tools.cli.running import choose_ports
 from otel_tutor.tools.cli.stack import binaries, port_option
-from otel_tutor.tools.exercise.tutor_program import tutor_program
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import Stack
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
@@ -80,8 +79,7 @@ def _run(console: Console, stack: Stack, found: Binaries, ports: Ports, name: st
     shutil.rmtree(stack.data, ignore_errors=True)  # what an earlier fault did is in no rate, and in no budget
     try:
         with console.status(f"{name}: starting") as shown:
-            program = tutor_program(stack.data, ports)
-            stack.up(found, ports, extra=[program], leashed=True, prepare=shorten)
+            stack.up(found, ports, without=["grafana"], leashed=True, prepare=shorten)
             with students(f"http://{LOOPBACK}:{ports['app']}") as load:
                 site = Site(stack, ports, load)
                 return run_drill(DRILLS[name], site, tell=lambda what: shown.update(f"{name}: {what}"))

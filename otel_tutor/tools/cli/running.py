@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.tools.stack.choice import AnyStack, current
+from otel_tutor.tools.stack.components import BY_NAME
 from otel_tutor.tools.stack.containers.compose import environment
-from otel_tutor.tools.stack.ports import LOOPBACK, Ports, choose
+from otel_tutor.tools.stack.ports import Ports, choose, page_url
 from otel_tutor.tools.stack.project import configured
 from otel_tutor.tools.stack.status import answers
 
@@ -35,6 +36,6 @@ def running_ports() -> Ports:
         return running_stack().record.ports
     except StackError:
         ports = choose_ports()
-        if answers(f"http://{LOOPBACK}:{ports['prometheus']}/-/ready"):
+        if answers(page_url(BY_NAME["prometheus"].ready, ports)):
             return ports
         raise

@@ -21,14 +21,12 @@ from otel_tutor.tools.stack.native.build import Binaries, provide
 from otel_tutor.tools.stack.ports import DEFAULTS, Ports
 from otel_tutor.tools.stack.project import configured
 from otel_tutor.tools.stack.status import Status, seconds_since_data
-from otel_tutor.tools.top.program import page_programs
 
 __all__ = [
     "binaries",
     "build",
     "choose_ports",
     "down",
-    "has_page",
     "mode_option",
     "pick",
     "port_option",
@@ -134,9 +132,8 @@ def _start(console: Console, stack: AnyStack, ports: Ports, overlays: Sequence[s
             stack.up(ports, overlays=overlays, without=_APP, tell=shown.update)
         return
     found = binaries(console)
-    page = page_programs(stack.data, ports, configured())
     with console.status("starting") as shown:
-        stack.up(found, ports, overlays=overlays, extra=page, tell=lambda name: shown.update(f"starting {name}"))
+        stack.up(found, ports, overlays=overlays, without=_APP, tell=lambda name: shown.update(f"starting {name}"))
 
 
 def _say_where(console: Console, stack: AnyStack) -> None:
@@ -146,11 +143,6 @@ def _say_where(console: Console, stack: AnyStack) -> None:
     if "grafana" in names and not environment(configured()).get("GRAFANA_ADMIN_PASSWORD"):
         console.print("Grafana's user admin has the password admin123: set GRAFANA_ADMIN_PASSWORD before others reach it.")
     console.print(f"Send OTLP to http://localhost:{ports['otlp']}; stop with `otel-tutor down`.")
-
-
-def has_page(stack: AnyStack) -> bool:
-    """Whether something to look at is on Grafana's port."""
-    return any(program.name in _PAGES for program in stack.status())
 
 
 @click.command(epilog="Example: otel-tutor down")

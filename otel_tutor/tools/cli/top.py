@@ -12,9 +12,9 @@ from rich.table import Table
 from otel_tutor.errors import StackError
 from otel_tutor.tools.cli.running import running_ports
 from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.native.page import missing_for_top
 from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, check_free
 from otel_tutor.tools.stack.project import configured
-from otel_tutor.tools.top.program import missing
 
 if TYPE_CHECKING:
     from otel_tutor.tools.top.overview import Frame
@@ -35,7 +35,7 @@ _SERVED: Final = "TEXTUAL_DRIVER"  # set where a browser is the terminal
 )
 def top(once: bool, web: bool, web_port: int) -> None:
     """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
-    if names := missing():
+    if names := missing_for_top():
         raise StackError(f"top needs {', '.join(names)}: pip install 'otel-tutor[top]'")
     ports, configuration = running_ports(), configured()
     if once:

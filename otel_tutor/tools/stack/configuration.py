@@ -11,6 +11,7 @@ import yaml
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.objectives import write_rules
+from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, Ports
 
@@ -19,14 +20,6 @@ __all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "l
 _FOLDERS: Final = ("collector", "alerts")
 _BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
 _PAGER: Final = f"http://pager:{DEFAULTS['pager']}/"
-_OWN_METRICS: Final = {  # job -> port on which the component shows metrics of its own
-    "collector": "collector-metrics",
-    "prometheus": "prometheus",
-    "alertmanager": "alertmanager",
-    "jaeger": "jaeger-metrics",
-    "victorialogs": "victorialogs",
-    "node": "node-exporter",
-}
 
 
 def check_yaml(source: Path) -> None:
@@ -86,11 +79,12 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
     Raises OSError, and ConfigurationError for objectives that cannot be.
     """
     _copy(source, target)
+    own_metrics = [component.own_metrics for component in COMPONENTS if component.own_metrics]
     # In place of the names by which containers know each other.
     targets = {
         "app": [_target(ports["metrics"])],
         "alertmanager": [_target(ports["alertmanager"])],
-        "stack": [_target(ports[port], job=job) for job, port in _OWN_METRICS.items()],
+        "stack": [_target(ports[port], job=job) for job, port in own_metrics],
     }
     for name, one in targets.items():
         path = target / "collector" / "backends" / "targets" / f"{name}.yaml"

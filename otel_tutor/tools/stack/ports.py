@@ -8,32 +8,15 @@ from typing import Final
 import psutil
 
 from otel_tutor.errors import PortTakenError, StackError
+from otel_tutor.tools.stack.components import PORTS
 
-__all__ = ["DEFAULTS", "Ports", "check_free", "choose"]
+__all__ = ["DEFAULTS", "Ports", "check_free", "choose", "page_url", "variable"]
 
 LOOPBACK: Final = "127.0.0.1"
 
 Ports = Mapping[str, int]
 
-# What users open or send to, then what the components use between themselves.
-DEFAULTS: Final[Ports] = {
-    "app": 8000,
-    "grafana": 3000,
-    "otlp": 4317,
-    "prometheus": 9090,
-    "jaeger": 16686,
-    "alertmanager": 9093,
-    "pager": 9095,
-    "node-exporter": 9100,
-    "victorialogs": 9428,
-    "metrics": 8889,
-    "collector-metrics": 8888,
-    "collector-health": 13133,
-    "jaeger-otlp": 14317,
-    "jaeger-grpc": 16685,
-    "jaeger-health": 13134,
-    "jaeger-metrics": 8887,
-}
+DEFAULTS: Final[Ports] = {port.name: port.default for port in PORTS}
 
 _HIGHEST: Final = 65535
 
@@ -41,6 +24,12 @@ _HIGHEST: Final = 65535
 def variable(name: str) -> str:
     """The environment variable that overrides a port; the configuration files read the same one."""
     return f"OTEL_TUTOR_{name.upper().replace('-', '_')}_PORT"
+
+
+def page_url(page: tuple[str, str], ports: Ports) -> str:
+    """The address on this machine of a page, given as the name of its port and its path."""
+    name, path = page
+    return f"http://{LOOPBACK}:{ports[name]}{path}"
 
 
 def choose(overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> dict[str, int]:

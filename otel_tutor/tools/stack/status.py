@@ -1,26 +1,14 @@
 """How a component is: what both kinds of stack say of each."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import httpx2
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.components import COMPONENTS
 
 __all__ = ["Status", "answers", "seconds_since_data"]
-
-# Of each component, the counters that rise when data reach it, as Prometheus has them. The others only give.
-_RECEIVED: Final[Mapping[str, str]] = {
-    "victorialogs": 'vl_rows_ingested_total{job="victorialogs"}',
-    "jaeger": '{__name__=~"otelcol_receiver_accepted_spans.*",job="jaeger"}',
-    "pager": 'alertmanager_notifications_total{job="alertmanager",integration="webhook"}',
-    "alertmanager": 'alertmanager_alerts_received_total{job="alertmanager"}',
-    "prometheus": 'prometheus_tsdb_head_samples_appended_total{job="prometheus"}',
-    "collector": '{__name__=~"otelcol_receiver_accepted_.*",job="collector"}',
-    "tutor": 'http_requests_total{job="tutor"}',
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +35,14 @@ def answers(url: str) -> bool:
 
 def seconds_since_data(backends: Backends) -> dict[str, float]:
     """By component, how long ago it last received anything; those that did in the last hour, or none without Prometheus."""
-    found = {}
+    seconds = {}
     try:
-        for name, counter in _RECEIVED.items():
+        for component in COMPONENTS:
+            if not (counter := component.received):
+                continue
             rose = f"timestamp(sum({counter}) > (sum({counter} offset 5s) or vector(0)))"  # compared at every scrape
             if samples := backends.query(f"time() - max_over_time({rose}[1h:5s])"):
-                found[name] = samples[0].value
+                seconds[component.name] = samples[0].value
     except StackError:
         return {}
-    return found
+    return seconds

@@ -12,28 +12,18 @@ from platformdirs import user_data_path
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.components import BY_NAME
 from otel_tutor.tools.stack.configuration import check_yaml
 from otel_tutor.tools.stack.containers import compose
 from otel_tutor.tools.stack.containers.engine import Engine
 from otel_tutor.tools.stack.files import usable
-from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, Ports, check_free, variable
+from otel_tutor.tools.stack.ports import DEFAULTS, Ports, check_free, page_url, variable
 from otel_tutor.tools.stack.project import configured
 from otel_tutor.tools.stack.state import Record
 from otel_tutor.tools.stack.status import Status, answers
 
-__all__ = ["PUBLISHED", "ContainerStack"]
+__all__ = ["ContainerStack"]
 
-PUBLISHED: Final[Mapping[str, tuple[str, str, str]]] = {  # service: the port to show, the port to ask, the page there
-    "tutor": ("app", "app", "/health/ready"),
-    "collector": ("otlp", "collector-health", "/"),
-    "jaeger": ("jaeger", "jaeger", "/"),
-    "victorialogs": ("victorialogs", "victorialogs", "/health"),
-    "node-exporter": ("node-exporter", "node-exporter", "/"),
-    "prometheus": ("prometheus", "prometheus", "/-/ready"),
-    "alertmanager": ("alertmanager", "alertmanager", "/-/ready"),
-    "pager": ("pager", "pager", "/"),
-    "grafana": ("grafana", "grafana", "/api/health"),
-}
 _READY_SECONDS: Final = 120  # a first start embeds the corpus, and Grafana fetches its plugin
 _PATIENCE_SECONDS: Final = 20  # until one that keeps ending is given up: some do at first, without what they write to
 _RESTARTS: Final = 3
@@ -71,7 +61,7 @@ class ContainerStack:
         chosen, environment = _chosen(without), self.environment(ports)
         self._lay_out(ports, overlays)
         self.engine.remove(self.project)  # what a crash may have left
-        used = {port for name in chosen for port in PUBLISHED.get(name, ())[:2]}
+        used = {port.name for name in chosen if name in BY_NAME for port in BY_NAME[name].ports if port.published}
         check_free({name: ports[name] for name in ports if name in used})
         engine = {"program": self.engine.program, "compose": list(self.engine.compose)}
         self.record.write(ports=ports, overlays=overlays, engine=engine, services=chosen)
@@ -196,10 +186,9 @@ def _is_crashing(container: Mapping[str, Any]) -> bool:
 
 
 def _is_ready(name: str, container: Mapping[str, Any], ports: Ports) -> bool:
-    if _state(container) != "running" or name not in PUBLISHED:
+    if _state(container) != "running" or name not in BY_NAME:
         return _state(container) == "running"
-    _, port, page = PUBLISHED[name]
-    return answers(f"http://{LOOPBACK}:{ports[port]}{page}")
+    return answers(page_url(BY_NAME[name].ready, ports))
 
 
 _GONE: Final[Mapping[str, Any]] = {"State": {"Status": "gone", "Pid": 0}, "Name": "", "Config": {"Image": ""}}
@@ -211,7 +200,7 @@ def _status(name: str, container: Mapping[str, Any], ports: Ports, memory: Mappi
         state=_state(container),
         pid=container["State"]["Pid"] or None,
         uptime=_uptime(container),
-        port=ports[PUBLISHED[name][0]] if name in PUBLISHED else None,
+        port=ports[BY_NAME[name].ports[0].name] if name in BY_NAME else None,
         ready=_is_ready(name, container, ports),
         version=str(container["Config"]["Image"]).rpartition(":")[2].removeprefix("v"),
         memory=_bytes(memory.get(container["Name"].removeprefix("/"), "")),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_tutor.errors import BuildError
-from otel_tutor.tools.stack.components import COMPONENTS, Component
+from otel_tutor.tools.stack.components import MODULES, Module
 from otel_tutor.tools.stack.native.builder import Progress, Workshop, cache_entry
 from otel_tutor.tools.stack.native.toolchain import find_go
 
@@ -24,49 +24,49 @@ _VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
 
 def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
     """Every binary of the stack by name, building what is missing. Raises BuildError."""
-    found, missing = available(shipped, cache)
+    binaries, missing = available(shipped, cache)
     if missing:
         with _disk_errors(cache), _alone(cache):
             workshop = Workshop(shipped, cache, find_go(cache), progress)
-            for component in missing:
+            for module in missing:
                 # Another checkout may have built it while we waited.
-                found.update(cached(component, shipped, cache) or workshop.build(component))
+                binaries.update(cached(module, shipped, cache) or workshop.build(module))
             workshop.clear()
-    return found
+    return binaries
 
 
-def available(shipped: Path, cache: Path) -> tuple[dict[str, Path], list[Component]]:
-    """The binaries that are on PATH or in the cache, by name, and the components that have to be built."""
-    found: dict[str, Path] = {}
+def available(shipped: Path, cache: Path) -> tuple[dict[str, Path], list[Module]]:
+    """The binaries that are on PATH or in the cache, by name, and the modules that have to be built."""
+    binaries: dict[str, Path] = {}
     missing = []
-    for component in COMPONENTS:
-        if binaries := on_path(component) or cached(component, shipped, cache):
-            found.update(binaries)
+    for module in MODULES:
+        if present := on_path(module) or cached(module, shipped, cache):
+            binaries.update(present)
         else:
-            missing.append(component)
-    return found, missing
+            missing.append(module)
+    return binaries, missing
 
 
-def on_path(component: Component) -> dict[str, Path] | None:
-    """The component's binaries on PATH, if all are there and the program's version serves."""
-    program = next(filter(None, map(shutil.which, component.on_path)), None)
-    tools = {name: shutil.which(name) for name in component.binaries if name != component.program}
+def on_path(module: Module) -> dict[str, Path] | None:
+    """The module's binaries on PATH, if all are there and the program's version serves."""
+    program = next(filter(None, map(shutil.which, module.on_path)), None)
+    tools = {name: shutil.which(name) for name in module.binaries if name != module.program}
     if program is None or None in tools.values():
         return None
     try:
-        answer = subprocess.run([program, component.version_flag], capture_output=True, text=True, check=False, timeout=10)
+        answer = subprocess.run([program, module.version_flag], capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):  # of another architecture, say
         return None
     version = _VERSION.search(answer.stdout + answer.stderr)
-    if version is None or (int(version[1]), int(version[2])) < component.oldest:
+    if version is None or (int(version[1]), int(version[2])) < module.oldest:
         return None
-    return {component.program: Path(program), **{name: Path(path) for name, path in tools.items() if path}}
+    return {module.program: Path(program), **{name: Path(path) for name, path in tools.items() if path}}
 
 
-def cached(component: Component, shipped: Path, cache: Path) -> dict[str, Path] | None:
-    """The component's binaries in the cache, if they were built from the pins of today."""
-    folder = cache_entry(component, shipped, cache)
-    binaries = {name: folder / name for name in component.binaries}
+def cached(module: Module, shipped: Path, cache: Path) -> dict[str, Path] | None:
+    """The module's binaries in the cache, if they were built from the pins of today."""
+    folder = cache_entry(module, shipped, cache)
+    binaries = {name: folder / name for name in module.binaries}
     return binaries if all(path.is_file() for path in binaries.values()) else None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from otel_tutor.errors import BuildError
-from otel_tutor.tools.stack.components import BUILDER, Component
+from otel_tutor.tools.stack.components import BUILDER, Module
 from otel_tutor.tools.stack.native import die_with_parent
 
 __all__ = ["Progress", "Workshop", "cache_entry"]
@@ -21,36 +21,36 @@ _MODULES: Final = Path("collector/build")
 
 
 class Progress(Protocol):
-    """Who is told how far a build is; packages are what Go compiles one after the other."""
+    """Shows how far a build is; packages are what Go compiles one after the other."""
 
-    def fetching(self, component: Component) -> None:
-        """The component's sources are being downloaded."""
+    def fetching(self, module: Module) -> None:
+        """The module's sources are being downloaded."""
 
-    def compiling(self, component: Component, packages: int) -> None:
+    def compiling(self, module: Module, packages: int) -> None:
         """So many packages are about to be compiled."""
 
-    def compiled(self, component: Component) -> None:
+    def compiled(self, module: Module) -> None:
         """One more package is done."""
 
-    def built(self, component: Component, seconds: float) -> None:
-        """The component is in the cache."""
+    def built(self, module: Module, seconds: float) -> None:
+        """The module's binaries are in the cache."""
 
 
-def cache_entry(component: Component, shipped: Path, cache: Path) -> Path:
-    """Where a component is cached: the name says its version and, hashed, everything it is built from."""
-    recipe = (component.version, dict(component.binaries), component.tags, component.version_variable)
+def cache_entry(module: Module, shipped: Path, cache: Path) -> Path:
+    """Where a module's binaries are cached: the name says the version and, hashed, everything they are built from."""
+    recipe = (module.version, dict(module.binaries), module.tags, module.version_variable)
     pins = hashlib.sha256(repr(recipe).encode())
-    sources = [shipped / _MODULES / component.name / name for name in ("go.mod", "go.sum")]
-    if component.name == "collector":
+    sources = [shipped / _MODULES / module.name / name for name in ("go.mod", "go.sum")]
+    if module.name == "collector":
         sources.append(shipped / "collector" / "builder.yaml")
     for source in sources:
         pins.update(source.read_bytes())
-    return cache / "bin" / f"{component.name}-{component.version}-{pins.hexdigest()[:12]}"
+    return cache / "bin" / f"{module.name}-{module.version}-{pins.hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where components are built; its sources and intermediate results are thrown away at the end."""
+    """Where components are built; sources and intermediate results are thrown away at the end."""
 
     shipped: Path
     cache: Path
@@ -59,31 +59,31 @@ class Workshop:
 
     @property
     def scratch(self) -> Path:
-        """The folder all of it happens in."""
+        """The folder of sources and intermediate results."""
         return self.cache / "build"
 
-    def build(self, component: Component) -> dict[str, Path]:
-        """Build every binary of a component into its place in the cache. Raises BuildError."""
+    def build(self, module: Module) -> dict[str, Path]:
+        """Build every binary of a module into its place in the cache. Raises BuildError."""
         start = time.monotonic()
-        target = cache_entry(component, self.shipped, self.cache)
+        target = cache_entry(module, self.shipped, self.cache)
         unfinished = target.with_name(target.name + ".part")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        module = self.sources(component)
-        tags = ["-tags", component.tags] if component.tags else []
-        packages = list(component.binaries.values())
-        self.progress.fetching(component)
-        listed = self._go(component, module, "list", *tags, "-deps", *packages)
-        self.progress.compiling(component, len(listed.splitlines()))
+        folder = self.sources(module)
+        tags = ["-tags", module.tags] if module.tags else []
+        packages = list(module.binaries.values())
+        self.progress.fetching(module)
+        listed = self._go(module, folder, "list", *tags, "-deps", *packages)
+        self.progress.compiling(module, len(listed.splitlines()))
         flags = "-s -w"  # no symbol tables: a third smaller
-        if component.version_variable:
-            flags += f" -X {component.version_variable}={component.version}"
-        for name, package in component.binaries.items():
+        if module.version_variable:
+            flags += f" -X {module.version_variable}={module.version}"
+        for name, package in module.binaries.items():
             command = ("build", "-v", "-trimpath", *tags, "-ldflags", flags, "-o", str(unfinished / name), package)
-            self._go(component, module, *command, each_line=lambda: self.progress.compiled(component))
+            self._go(module, folder, *command, each_line=lambda: self.progress.compiled(module))
         unfinished.rename(target)
-        self.progress.built(component, time.monotonic() - start)
-        return {name: target / name for name in component.binaries}
+        self.progress.built(module, time.monotonic() - start)
+        return {name: target / name for name in module.binaries}
 
     def clear(self) -> None:
         """Throw away sources and intermediate results; after a failure they are kept, and the next build is shorter."""
@@ -92,16 +92,16 @@ class Workshop:
             Path(folder).chmod(0o755)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def sources(self, component: Component) -> Path:
-        """A folder with the component's Go module, ready to be built; the Collector's is generated there."""
-        module = self.scratch / component.name
-        shutil.rmtree(module, ignore_errors=True)
-        shutil.copytree(self.shipped / _MODULES / component.name, module)
-        if component.name == "collector":
-            self._generate(component, module)
-        return module
+    def sources(self, module: Module) -> Path:
+        """A folder with the module's sources, ready to be built; the Collector's is generated there."""
+        folder = self.scratch / module.name
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.shipped / _MODULES / module.name, folder)
+        if module.name == "collector":
+            self._generate(module, folder)
+        return folder
 
-    def _generate(self, component: Component, module: Path) -> None:
+    def _generate(self, module: Module, folder: Path) -> None:
         """Have the Collector's builder write the sources that its go.mod and go.sum wait for."""
         builder = self.scratch / "bin" / "builder"
         home = self.scratch / BUILDER.name
@@ -111,34 +111,21 @@ class Workshop:
         self._go(BUILDER, home, "build", "-trimpath", "-o", str(builder), BUILDER.binaries["builder"])
         manifest = self.shipped / "collector" / "builder.yaml"
         command = [str(builder), "--config", str(manifest), "--skip-get-modules", "--skip-compilation"]
-        self._execute(component, module, command)
+        self._execute(module, folder, command)
 
-    def _go(self, component: Component, module: Path, *arguments: str, each_line: Callable[[], None] | None = None) -> str:
-        return self._execute(component, module, [str(self.go), *arguments], each_line)
+    def _go(self, module: Module, folder: Path, *arguments: str, each_line: Callable[[], None] | None = None) -> str:
+        return self._execute(module, folder, [str(self.go), *arguments], each_line)
 
-    def _execute(
-        self, component: Component, folder: Path, command: list[str], each_line: Callable[[], None] | None = None
-    ) -> str:
-        log = self.cache / "logs" / f"{component.name}.log"
+    def _execute(self, module: Module, folder: Path, command: list[str], each_line: Callable[[], None] | None = None) -> str:
+        log = self.cache / "logs" / f"{module.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-            "GOFLAGS": "-mod=readonly -buildvcs=false",
-            "GOWORK": "off",
-            "GOPATH": str(self.scratch / "go"),
-            "GOMODCACHE": str(self.scratch / "go" / "mod"),
-            "GOCACHE": str(self.scratch / "go" / "cache"),
-            "TMPDIR": str(self.scratch),  # what Go and the Collector's builder throw away goes with the rest
-            "PATH": f"{self.go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-        }
         with log.open("a", encoding="utf-8") as errors:
             errors.write(f"$ cd {folder} && {' '.join(command)}\n")
             errors.flush()
             process = subprocess.Popen(
-                [sys.executable, "-IS", die_with_parent.__file__, *command],  # a build ends with the one who asked for it
+                [sys.executable, "-IS", die_with_parent.__file__, *command],  # a build ends with the process that started it
                 cwd=folder,
-                env={**os.environ, **settings},
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if each_line else errors,
@@ -156,8 +143,22 @@ class Workshop:
                     process.terminate()
                     raise
         if process.returncode:
-            raise BuildError(_explain(component, command, process.returncode, log))
+            raise BuildError(_explain(module, command, process.returncode, log))
         return "".join(output)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "CGO_ENABLED": "0",
+            "GOTOOLCHAIN": "local",
+            "GOFLAGS": "-mod=readonly -buildvcs=false",
+            "GOWORK": "off",
+            "GOPATH": str(self.scratch / "go"),
+            "GOMODCACHE": str(self.scratch / "go" / "mod"),
+            "GOCACHE": str(self.scratch / "go" / "cache"),
+            "TMPDIR": str(self.scratch),  # what Go and the Collector's builder leave behind is removed with the rest
+            "PATH": f"{self.go.parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
 
 
 _CAUSES: Final = {
@@ -170,8 +171,8 @@ _CAUSES: Final = {
 }
 
 
-def _explain(component: Component, command: list[str], code: int, log: Path) -> str:
+def _explain(module: Module, command: list[str], code: int, log: Path) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").rpartition("$ cd ")[2]  # what the last command said
     cause = next((remedy for sign, remedy in _CAUSES.items() if sign in text), "the log says why")
     words = " ".join([Path(command[0]).name, *command[1:]])
-    return f"building {component.name} {component.version} failed: {cause} (`{words}` exited {code}; log: {log})"
+    return f"building {module.name} {module.version} failed: {cause} (`{words}` exited {code}; log: {log})"

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +13,12 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from otel_tutor import __version__
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, lay_out
 from otel_tutor.tools.stack.files import usable
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.programs import Program, stack_environment, stack_programs
+from otel_tutor.tools.stack.native.page import page_program
+from otel_tutor.tools.stack.native.programs import Layout, Program, program, stack_environment
 from otel_tutor.tools.stack.native.supervision import Supervisor
 from otel_tutor.tools.stack.ports import Ports, check_free
 from otel_tutor.tools.stack.project import configured
@@ -47,6 +49,7 @@ class Stack:
         ports: Ports,
         *,
         overlays: Sequence[str] = (),
+        without: Sequence[str] = (),
         extra: Sequence[Program] = (),
         leashed: bool = False,
         prepare: Callable[[Path], None] = lambda _: None,
@@ -60,13 +63,15 @@ class Stack:
         the process that started it.
         """
         check_yaml(configured())
-        environment = stack_environment(self.data, ports)
-        configuration = self.data / "config"
+        layout = Layout(
+            binaries=binaries, configuration=self.data / "config", data=self.data, ports=ports, overlays=overlays
+        )
+        environment = stack_environment(layout)
         with usable(self.data):
             check_by_components(binaries, configured(), environment, overlays)
-            lay_out(configured(), configuration, ports)
-        prepare(configuration)
-        programs = [*stack_programs(binaries, configuration, self.data, ports, overlays), *extra]
+            lay_out(configured(), layout.configuration, ports)
+        prepare(layout.configuration)
+        programs = [*_programs(layout, without), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
@@ -130,6 +135,16 @@ class Stack:
         log = self.log(program.name)
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
         return f"{program.name} {what}: {lines[-1].strip() if lines else 'it said nothing'} (log: {log})"
+
+
+def _programs(layout: Layout, without: Sequence[str]) -> Iterator[Program]:
+    for component in COMPONENTS:
+        if component.name in without:
+            continue
+        if component.name != "grafana":
+            yield program(component, layout)
+        elif page := page_program(layout, configured()):
+            yield page
 
 
 def _status(program: Mapping[str, Any], process: Mapping[str, Any], ports: Ports) -> Status:
