@@ -11,7 +11,7 @@ from platformdirs import user_data_path
 
 from otel_tutor.errors import ConfigurationError
 
-__all__ = ["Settings", "configuration_folder", "data_folder"]
+__all__ = ["Settings", "data_folder", "shipped_config_dir"]
 
 DEFAULT_ENDPOINT: Final = "http://localhost:4317"
 DEFAULT_SERVICE_NAME: Final = "tutor"
@@ -21,7 +21,7 @@ DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 
 
-def configuration_folder() -> Path:
+def shipped_config_dir() -> Path:
     """The folder with `collector/` and `alerts/`: the checkout, else what was installed with the package."""
     package = Path(__file__).parent
     return package.parent if (package.parent / "collector" / "config.yaml").is_file() else package / "share"

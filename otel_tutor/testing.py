@@ -35,7 +35,7 @@ from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.recording import clock
 from otel_tutor.recording.instruments import forget_values
-from otel_tutor.settings import Settings, configuration_folder
+from otel_tutor.settings import Settings, shipped_config_dir
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]
 
@@ -195,7 +195,7 @@ def capture() -> Capture:
 
 @functools.cache
 def _all_series() -> Mapping[str, Series]:
-    return {series.name: series for series in read_naming(configuration_folder() / "collector" / "naming.yaml")}
+    return {series.name: series for series in read_naming(shipped_config_dir() / "collector" / "naming.yaml")}
 
 
 def _series(name: str) -> Series:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.tools.stack.files import cache_folder, shipped
+from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 
 pytest_plugins = ["pytester", "tests.support.command", "tests.support.stack", "tests.support.tutor"]
@@ -45,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def binaries() -> Binaries:
     """Every component, from PATH or the cache. A test never builds: that takes minutes."""
-    found, missing = available(shipped(), cache_folder())
+    found, missing = available(shipped_config_dir(), cache_folder())
     if missing:
         names = ", ".join(component.name for component in missing)
         pytest.fail(f"{names}: not built; build with: {sys.executable} -m otel_tutor build", pytrace=False)

@@ -15,7 +15,7 @@ import yaml
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.naming import read_naming
-from otel_tutor.settings import configuration_folder
+from otel_tutor.settings import shipped_config_dir
 
 __all__ = ["Burn", "Objective", "Objectives", "read_objectives", "render", "write_rules"]
 
@@ -173,4 +173,4 @@ def write_rules(configuration: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_rules(configuration_folder())
+    write_rules(shipped_config_dir())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_tutor.naming import Series, read_naming
-from otel_tutor.settings import configuration_folder
+from otel_tutor.settings import shipped_config_dir
 
 __all__ = ["OTHERS", "Other", "render"]
 
@@ -100,4 +100,4 @@ def _write(collector: Path) -> None:
 
 
 if __name__ == "__main__":
-    _write(configuration_folder() / "collector")
+    _write(shipped_config_dir() / "collector")

@@ -14,19 +14,20 @@ import pytest
 import yaml
 
 from otel_tutor.naming import Series, read_naming
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.reference import OTHERS, Other
-from otel_tutor.tools.stack.backends import wait_for
-from otel_tutor.tools.stack.configuration import lay_out
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.configuration import render_config
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import variable
 from tests.support.promql import grouped, left, parse, selectors
 from tests.support.rules import EVERY, RULES
 from tests.support.stack import Running
 
-RUNBOOKS = shipped() / "alerts" / "runbooks"
-SCRAPE = yaml.safe_load((shipped() / "collector" / "backends" / "prometheus.yaml").read_text())["global"]["scrape_interval"]
+RUNBOOKS = shipped_config_dir() / "alerts" / "runbooks"
+PROMETHEUS = shipped_config_dir() / "collector" / "backends" / "prometheus.yaml"
+SCRAPE = yaml.safe_load(PROMETHEUS.read_text())["global"]["scrape_interval"]
 BY_NAME = {rule["alert"]: (group, rule) for group, rule in EVERY if "alert" in rule}
 # They exist from their first increment on; their labels are the Collector's and the SDK's own.
 LATER = {
@@ -52,7 +53,7 @@ def inventory(running: Running) -> Mapping[str, set[str]]:
         return recorded - found.keys()
 
     assert wait_for(complete, lambda missing: missing == set(), seconds=150) == set()
-    families: list[Series | Other] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
+    families: list[Series | Other] = [*read_naming(shipped_config_dir() / "collector" / "naming.yaml"), *OTHERS]
     for one in families:
         endings = ("_bucket", "_sum", "_count") if one.type == "histogram" else ("",)
         for ending in endings:
@@ -127,9 +128,9 @@ def test_a_command_of_a_runbook_runs(
     running: Running, inventory: Mapping[str, set[str]], tmp_path: Path, command: str
 ) -> None:
     """As it stands, but for the ports of this stack and its data folder; each line is one command."""
-    lay_out(shipped(), tmp_path, running.stack.record.ports)
+    render_config(shipped_config_dir(), tmp_path, running.stack.state.ports)
     laid_out = "".join(path.read_text() for path in (tmp_path / "alerts" / "runbooks").glob("*.md"))
-    ports = {variable(name): str(number) for name, number in running.stack.record.ports.items()}
+    ports = {variable(name): str(number) for name, number in running.stack.state.ports.items()}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, **ports, "OTEL_TUTOR_DATA": str(running.stack.data), "PATH": path}
     for line in command.splitlines():
@@ -150,7 +151,7 @@ def test_a_runbook_says_what_somebody_just_woken_asks(path: Path) -> None:
 
 
 def test_every_link_of_an_alert_to_a_runbook_leads_there(running: Running) -> None:
-    pager = f"http://127.0.0.1:{running.stack.record.ports['pager']}"
+    pager = f"http://127.0.0.1:{running.stack.state.ports['pager']}"
 
     assert [name for name in BY_NAME if not httpx2.get(f"{pager}/runbooks/{name}").text.startswith(f"# {name}")] == []
 

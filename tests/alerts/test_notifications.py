@@ -9,19 +9,20 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
-from otel_tutor.tools.exercise.environment import Site, shorten, students
-from otel_tutor.tools.stack.backends import Backends, wait_for
-from otel_tutor.tools.stack.configuration import lay_out
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.exercise.environment import DrillEnvironment, shorten_timers, students
+from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.configuration import render_config
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import DEFAULTS
 from tests.support.ports import unused_ports
 from tests.support.rules import ALERTS
 from tests.support.stack import PAGE
 
-CONFIGURATION = shipped() / "alerts" / "alertmanager.yaml"
+CONFIGURATION = shipped_config_dir() / "alerts" / "alertmanager.yaml"
 
 
 @pytest.mark.parametrize(
@@ -49,10 +50,10 @@ def test_the_receivers_that_are_shown_are_valid_once_they_are_uncommented(binari
 def test_an_address_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
     own = tmp_path / "own"
     for folder in ("alerts", "collector"):
-        shutil.copytree(shipped() / folder, own / folder, ignore=shutil.ignore_patterns("build"))
+        shutil.copytree(shipped_config_dir() / folder, own / folder, ignore=shutil.ignore_patterns("build"))
     (own / "alerts" / "receivers" / "page.url").write_text("https://pager.example.org/secret\n", encoding="utf-8")
     ports = {**DEFAULTS, "pager": 19095}
-    lay_out(own, tmp_path / "laid", ports)
+    render_config(own, tmp_path / "laid", ports)
     laid = {path.stem: path.read_text().strip() for path in (tmp_path / "laid" / "alerts" / "receivers").iterdir()}
 
     assert laid["page"] == "https://pager.example.org/secret"
@@ -66,18 +67,18 @@ def test_every_alert_has_a_drill_or_a_reason_not_to() -> None:
 
 
 @pytest.fixture
-def site(binaries: Binaries, tmp_path: Path) -> Iterator[Site]:
+def site(binaries: Binaries, tmp_path: Path) -> Iterator[DrillEnvironment]:
     """A stack under load whose alerts do not wait as long as they would."""
-    ports, stack = unused_ports(), Stack(tmp_path / "data")
-    stack.up(binaries, ports, without=PAGE, leashed=True, prepare=shorten)
+    ports, stack = unused_ports(), NativeStack(tmp_path / "data", binaries=binaries, die_with_parent=True)
+    stack.up(ports, without=PAGE, edit=shorten_timers)
     try:
         with students(f"http://127.0.0.1:{ports['app']}") as load:
-            yield Site(stack, ports, load)
+            yield DrillEnvironment(stack, ports, load)
     finally:
         stack.down()
 
 
-def test_a_collector_killed_under_load_is_one_page(site: Site) -> None:
+def test_a_collector_killed_under_load_is_one_page(site: DrillEnvironment) -> None:
     """What then seems to be wrong with the tutor as well is seen to fire, and held back."""
     with Backends(site.ports) as backends:
         up = wait_for(lambda: backends.query("job:api:up == 1"), bool, seconds=60)

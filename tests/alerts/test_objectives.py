@@ -15,16 +15,17 @@ import yaml
 from dashboards import limits, overview
 from dashboards.panels import encode
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.objectives import Burn, Objective, read_objectives, render, write_rules
-from otel_tutor.tools.stack.backends import Backends, wait_for
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.ports import unused_ports
 from tests.support.promtool import check, seconds
 from tests.support.stack import APP_AND_PAGE
 
-OBJECTIVES = read_objectives(shipped())
+OBJECTIVES = read_objectives(shipped_config_dir())
 PAIRS = [
     (one, burn) for one in OBJECTIVES.objectives for burn in OBJECTIVES.burns if one.pages or burn.severity != "critical"
 ]
@@ -34,7 +35,7 @@ PAIRS = [
 def copy(tmp_path: Path) -> Path:
     """The configuration, to be edited."""
     for folder in ("alerts", "collector"):
-        shutil.copytree(shipped() / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build"))
+        shutil.copytree(shipped_config_dir() / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build"))
     return tmp_path
 
 
@@ -46,7 +47,7 @@ def edit(folder: Path, before: str, after: str) -> None:
 
 
 def test_the_rules_are_those_of_the_file() -> None:
-    path = shipped() / "alerts" / "rules" / "slos.yaml"
+    path = shipped_config_dir() / "alerts" / "rules" / "slos.yaml"
 
     assert path.read_text(encoding="utf-8") == render(OBJECTIVES)
 
@@ -142,10 +143,10 @@ def test_a_changed_target_is_the_one_that_is_shown(binaries: Binaries, tmp_path:
         edit(configuration, "threshold: 2 #", "threshold: 1 #")
         write_rules(configuration)
 
-    stack = Stack(tmp_path / "data")
-    stack.up(binaries, unused_ports(), without=APP_AND_PAGE, leashed=True, prepare=stricter)
+    stack = NativeStack(tmp_path / "data", binaries=binaries, die_with_parent=True)
+    stack.up(unused_ports(), without=APP_AND_PAGE, edit=stricter)
     try:
-        with Backends(stack.record.ports) as backends:
+        with Backends(stack.state.ports) as backends:
             recorded = '{slo="api-latency",__name__=~"slo:target:ratio|slo:threshold:value"}'
             found = wait_for(lambda: backends.query(recorded), lambda samples: len(samples) == 2, seconds=40)
         assert sorted(sample.value for sample in found) == [0.9, 1.0]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.supervision import _socket_folder
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.command import Run, left_running, one_line
 
 

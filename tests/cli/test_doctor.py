@@ -15,8 +15,8 @@ import httpx2
 import pytest
 
 from otel_tutor.tools.doctor.causes import CAUSES, render
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.command import one_line
 from tests.support.ports import unused_ports
 from tests.support.stack import Running
@@ -40,7 +40,7 @@ def consult(running: Running, command: list[str]) -> Consult:
 
 
 def test_a_healthy_stack_is_healthy_within_fifteen_seconds(running: Running, consult: Consult) -> None:
-    alerts = f"http://127.0.0.1:{running.stack.record.ports['alertmanager']}/api/v2/alerts"
+    alerts = f"http://127.0.0.1:{running.stack.state.ports['alertmanager']}/api/v2/alerts"
     assert wait_for(lambda: httpx2.get(alerts).json(), bool, seconds=90)
     started = time.monotonic()
     answer = consult()
@@ -110,11 +110,11 @@ def test_an_endpoint_where_nobody_listens_is_named_with_the_right_one(running: R
     port = unused_ports()["app"]
     answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
 
-    assert f"127.0.0.1:{port}; this stack's Collector is at {running.stack.record.ports['otlp']}" in one_line(answer.stderr)
+    assert f"127.0.0.1:{port}; this stack's Collector is at {running.stack.state.ports['otlp']}" in one_line(answer.stderr)
 
 
 def test_an_endpoint_that_is_something_else_is_named(running: Running, consult: Consult) -> None:
-    answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{running.stack.record.ports['prometheus']}")
+    answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{running.stack.state.ports['prometheus']}")
 
     assert f"SDK to Collector: {CAUSES['not-collector'].cause}" in one_line(answer.stderr)
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from otel_tutor.tools.doctor.causes import CAUSES
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.command import one_line
 from tests.support.ports import unused_ports
 from tests.support.stack import APP_AND_PAGE
@@ -52,32 +52,32 @@ def without_rules(configuration: Path) -> None:
     shutil.rmtree(configuration / "alerts" / "rules")
 
 
-def started(binaries: Binaries, folder: Path, prepare: Callable[[Path], None]) -> Stack:
+def started(binaries: Binaries, folder: Path, edit: Callable[[Path], None]) -> NativeStack:
     """A stack with an overlay that changes nothing yet, and files that do."""
     (folder / "fault.yaml").write_text("{}", encoding="utf-8")
-    stack, overlays = Stack(folder / "data"), [str(folder / "fault.yaml")]
-    stack.up(binaries, unused_ports(), overlays=overlays, prepare=prepare, without=APP_AND_PAGE, leashed=True)
+    stack, overlays = NativeStack(folder / "data", binaries=binaries, die_with_parent=True), [str(folder / "fault.yaml")]
+    stack.up(unused_ports(), overlays=overlays, edit=edit, without=APP_AND_PAGE)
     return stack
 
 
-def examined(stack: Stack) -> subprocess.CompletedProcess[str]:
+def examined(stack: NativeStack) -> subprocess.CompletedProcess[str]:
     """What the doctor says of it."""
     bare = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    endpoint = f"http://127.0.0.1:{stack.record.ports['otlp']}"
+    endpoint = f"http://127.0.0.1:{stack.state.ports['otlp']}"
     sent_to = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_TUTOR_DATA": str(stack.data)}
     command = [sys.executable, "-m", "otel_tutor", "doctor"]
     return subprocess.run(command, env={**bare, **sent_to}, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture(scope="module")
-def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """The one whose Collector is restarted with one fault after the other."""
     one = started(binaries, tmp_path_factory.mktemp("losses"), lambda _: None)
     yield one
     one.down()
 
 
-def collect_with(stack: Stack, overlay: str) -> None:
+def collect_with(stack: NativeStack, overlay: str) -> None:
     """Restart its Collector with what the overlay says."""
     stack.supervisor.stop_program("collector")
     (stack.data.parent / "fault.yaml").write_text(overlay, encoding="utf-8")
@@ -96,7 +96,7 @@ def collect_with(stack: Stack, overlay: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) and value in CAUSES else "",
 )
-def test_what_the_collector_loses_is_named(stack: Stack, cause: str, hop: str, overlay: str) -> None:
+def test_what_the_collector_loses_is_named(stack: NativeStack, cause: str, hop: str, overlay: str) -> None:
     collect_with(stack, overlay)
     answer = examined(stack)
 
@@ -104,7 +104,7 @@ def test_what_the_collector_loses_is_named(stack: Stack, cause: str, hop: str, o
     assert f"{hop}: {CAUSES[cause].cause}" in one_line(answer.stderr)
 
 
-def test_a_backend_that_takes_nothing_is_named_by_its_exporter(stack: Stack) -> None:
+def test_a_backend_that_takes_nothing_is_named_by_its_exporter(stack: NativeStack) -> None:
     collect_with(stack, _NOWHERE)
     answer = examined(stack)
 
@@ -112,7 +112,7 @@ def test_a_backend_that_takes_nothing_is_named_by_its_exporter(stack: Stack) -> 
     assert f"VictoriaLogs: {CAUSES['logs-lost'].cause}" in one_line(answer.stderr)
 
 
-def test_a_collector_that_says_nothing_of_itself_is_not_held_against_it(stack: Stack) -> None:
+def test_a_collector_that_says_nothing_of_itself_is_not_held_against_it(stack: NativeStack) -> None:
     collect_with(stack, _NO_PAGE)
     answer = examined(stack)
 
@@ -120,7 +120,7 @@ def test_a_collector_that_says_nothing_of_itself_is_not_held_against_it(stack: S
     assert not any(line.split()[1:2] == ["Collector"] for line in answer.stdout.splitlines())
 
 
-def test_a_list_of_buckets_without_its_leading_zero_is_noticed(stack: Stack) -> None:
+def test_a_list_of_buckets_without_its_leading_zero_is_noticed(stack: NativeStack) -> None:
     naming = stack.data / "config" / "collector" / "naming.yaml"
     before, last_list = naming.read_text(encoding="utf-8").rsplit('"midpoint", [0.0, ', 1)
     naming.write_text(f'{before}"midpoint", [{last_list}', encoding="utf-8")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx2
 
-from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.project import MARK, write
+from otel_tutor.tools.stack.polling import wait_for
+from otel_tutor.tools.stack.project import MANIFEST, write
 from tests.support.command import Run, one_line
 
 RECORD = """
@@ -61,10 +62,10 @@ def test_a_newer_version_replaces_what_nobody_edited(tmp_path: Path) -> None:
     write(tmp_path)
     naming, runbook = tmp_path / "collector" / "naming.yaml", tmp_path / "alerts" / "runbooks" / "APIDown.md"
     older = naming.read_text() + "# older\n"
-    shipped_hash = (tmp_path / MARK).read_text()
+    shipped_hash = (tmp_path / MANIFEST).read_text()
     naming.write_text(older)
     runbook.unlink()
-    (tmp_path / MARK).write_text(shipped_hash.replace(_hash_of(shipped_hash, "collector/naming.yaml"), _sha(older)))
+    (tmp_path / MANIFEST).write_text(shipped_hash.replace(_hash_of(shipped_hash, "collector/naming.yaml"), _sha(older)))
     written = write(tmp_path)
 
     assert written.updated == ["collector/naming.yaml"]
@@ -81,9 +82,9 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_folder_that_cannot_be_written_and_a_damaged_mark_are_named(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_and_a_damaged_manifest_are_named(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "cannot be written" in one_line(run("init", "file/below").stderr)
 
-    (tmp_path / MARK).write_text("{")
+    (tmp_path / MANIFEST).write_text("{")
     assert "is damaged: remove it" in one_line(run("init").stderr)

@@ -12,8 +12,8 @@ import pytest
 from otel_tutor.demo.faults import FAILING_GENERATION, Faults
 from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.command import Run, one_line
 from tests.support.stack import Running
 
@@ -90,18 +90,31 @@ def test_the_end_of_a_components_log_is_shown(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trace"], "name one trace: its id, --slowest or --errors"),
-        (["trace", "xyz"], "'xyz' is not a trace id"),
         (["trace", "0" * 32], "Jaeger does not know trace"),
         (["trace", "--slowest", "--service", "nobody"], "Jaeger has no such trace of nobody"),
-        (["logs", "grafana"], "there is no component 'grafana': choose of victorialogs, jaeger"),
     ],
 )
-def test_a_mistake_is_one_line(ask: Ask, arguments: list[str], said: str) -> None:
+def test_what_is_not_there_is_one_line(ask: Ask, arguments: list[str], said: str) -> None:
     answer = ask(*arguments)
 
     assert answer.returncode == 1
     assert said in one_line(answer.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trace"], "name one trace: its id, --slowest or --errors"),
+        (["trace", "xyz"], "'xyz' is not a trace id"),
+        (["logs", "grafana"], "there is no component 'grafana': choose from victorialogs, jaeger"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_with_the_usage(ask: Ask, arguments: list[str], said: str) -> None:
+    answer = ask(*arguments)
+
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(f"Usage: otel-tutor {arguments[0]} ")
+    assert said in answer.stderr
 
 
 def test_configuration_is_checked_and_printed_without_its_secrets(
@@ -124,7 +137,7 @@ def test_configuration_is_checked_and_printed_without_its_secrets(
     ("text", "said"),
     [
         ('{"title": "Mine",\n "panels": [}', "mine.json line 2: not valid JSON"),
-        ('{"title": "Mine"}', "mine.json: is no dashboard: it needs a title and panels"),
+        ('{"title": "Mine"}', "mine.json: it needs a title and panels"),
         ('{"title": "Mine", "uid": "otel-tutor-api", "panels": []}', "its uid 'otel-tutor-api' is that of mine.json"),
         (
             '{"title": "Mine", "panels": [{"title": "Mine", "datasource": {"type": "prometheus"},'

@@ -81,10 +81,10 @@ def images(binaries: Binaries, services: Mapping[str, Any], tmp_path_factory: py
     podman("rmi", "--force", services["pager"]["image"], check=False)  # of an earlier run's sources
     engine = find_engine()
     assert engine is not None
-    ContainerStack(scratch, engine).provide(without=["grafana"])
+    ContainerStack(scratch, engine).prepare(without=["grafana"])
     os.environ["OTEL_TUTOR_ENGINE"] = _CHOSEN
     if _CHOSEN == "docker":
-        hand_to_docker({one["image"] for name, one in services.items() if name != "grafana"}, scratch)
+        hand_to_docker({service["image"] for name, service in services.items() if name != "grafana"}, scratch)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.compose.conftest import Containers
 from tests.compose.images import podman
 

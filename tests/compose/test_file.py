@@ -11,7 +11,7 @@ import yaml
 from otel_tutor import __version__
 from otel_tutor.tools.stack.components import BY_NAME, COMPONENTS, PORTS, Component
 from otel_tutor.tools.stack.configuration import collector_files
-from otel_tutor.tools.stack.native.programs import Layout, program
+from otel_tutor.tools.stack.native.programs import Layout, make_program
 from otel_tutor.tools.stack.ports import DEFAULTS, variable
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
@@ -87,7 +87,7 @@ def test_a_service_is_started_as_its_row_says(services: Mapping[str, Any], repos
     layout = Layout(
         binaries={component.module.program: Path("/x")}, configuration=repository, data=Path("/data"), ports=DEFAULTS
     )
-    flags = [flag for flag in program(component, layout).command[1:] if "isten" not in flag or flag.endswith("=")]
+    flags = [flag for flag in make_program(component, layout).command[1:] if "isten" not in flag or flag.endswith("=")]
     written = [str(flag).replace("/etc/otel-tutor/", f"{repository}/") for flag in services[component.name]["command"]]
     missing = [flag for flag in flags if flag not in [flag.replace("/var/lib/", "/data/") for flag in written]]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.ports import unused_ports
 
 

@@ -19,10 +19,11 @@ from dashboards.panels import Board, Panel, Query, encode
 from otel_tutor.catalogue import TOPIC
 from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, Faults
 from otel_tutor.demo.settings import Settings
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.environment import students
-from otel_tutor.tools.stack.backends import Sample, wait_for
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.tools.stack.backends import Sample
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.polling import wait_for
 from tests.dashboards.queries import PANELS, QUERIES, filled
 from tests.support.promtool import check
 from tests.support.stack import Running
@@ -63,7 +64,7 @@ def test_the_overview_is_what_users_count_on() -> None:
 
 
 def test_every_alert_leads_to_a_dashboard_that_is_there() -> None:
-    text = "".join(path.read_text() for path in (shipped() / "alerts" / "rules").glob("*.yaml"))
+    text = "".join(path.read_text() for path in (shipped_config_dir() / "alerts" / "rules").glob("*.yaml"))
     named = set(re.findall(r"localhost:3000/d/([a-z-]+)", text))
 
     assert named <= {board.uid for board in BOARDS}

@@ -12,13 +12,13 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.settings import shipped_config_dir
 from tests.support.grafana_units import UNITS
 
 pytestmark = pytest.mark.grafana
 
 HERE: Final = Path(__file__).parent / "grafana"
-BOARDS: Final = sorted((shipped() / "dashboards" / "json").glob("*.json"))
+BOARDS: Final = sorted((shipped_config_dir() / "dashboards" / "json").glob("*.json"))
 TOOLS: Final = ("ts-json-schema-generator@2", "ajv@8")  # JSON Schema from TypeScript, and what holds JSON against it
 QUIET: Final = ("--loglevel=error", "--no-audit", "--no-fund")
 Json = dict[str, Any]
@@ -61,7 +61,7 @@ def parts(board: Json) -> Iterator[Part]:
 
 def install(folder: Path) -> None:
     """Types need no code: of the two packages with many dependencies only their own files."""
-    services = yaml.safe_load((shipped() / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    services = yaml.safe_load((shipped_config_dir() / "compose.yaml").read_text(encoding="utf-8"))["services"]
     version = services["grafana"]["image"].rpartition(":")[2]
     minor = version.rpartition(".")[0]
     (folder / "package.json").write_text('{"private": true}', encoding="utf-8")
@@ -88,7 +88,8 @@ def test_grafana_knows_all_of_a_dashboard(check: Check, units: set[str], path: P
 
 
 def test_grafana_knows_all_of_the_data_source(check: Check) -> None:
-    text = (shipped() / "dashboards" / "provisioning" / "datasources" / "otel-tutor.yaml").read_text(encoding="utf-8")
+    provisioning = shipped_config_dir() / "dashboards" / "provisioning"
+    text = (provisioning / "datasources" / "otel-tutor.yaml").read_text(encoding="utf-8")
     (source,) = [one["jsonData"] for one in yaml.safe_load(text)["datasources"] if one["type"] == "prometheus"]
 
     assert check([("Prometheus", "source", source)]) == []

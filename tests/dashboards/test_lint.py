@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from otel_tutor.naming import Series, read_naming
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.reference import OTHERS, Other
-from otel_tutor.tools.stack.files import shipped
 from tests.support.grafana_units import UNITS
 from tests.support.promql import Node, children, left, parse
 
@@ -25,12 +25,12 @@ PANELS: Final = [
 ]
 RULES: Final = [
     rule
-    for path in sorted((shipped() / "alerts" / "rules").glob("*.yaml"))
+    for path in sorted((shipped_config_dir() / "alerts" / "rules").glob("*.yaml"))
     for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]
     for rule in group["rules"]
     if "record" in rule
 ]
-FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
+FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped_config_dir() / "collector" / "naming.yaml"), *OTHERS]
 # Alerts lead to them and people keep links to them: they stay.
 UIDS: Final = {f"otel-tutor-{name}" for name in ("overview", "api", "rag", "sync", "storage", "slo", "health", "pipeline")}
 # What the stack's own components and Prometheus say of themselves: of no service, and in no reference.

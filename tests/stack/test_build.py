@@ -14,13 +14,14 @@ import pytest
 import yaml
 from rich.console import Console
 
-from otel_tutor.tools.cli.progress import BuildDisplay
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.cli.progress import Display
 from otel_tutor.tools.stack.components import BUILDER, MODULES, Module
-from otel_tutor.tools.stack.files import cache_folder, shipped
+from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import cached, on_path
-from otel_tutor.tools.stack.native.builder import Workshop
+from otel_tutor.tools.stack.native.builder import ComponentBuilder
 from otel_tutor.tools.stack.native.toolchain import find_go
+from otel_tutor.tools.stack.polling import wait_for
 
 PIP_IS_OFF = {
     "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
@@ -111,13 +112,13 @@ def test_an_interrupted_build_leaves_no_process_behind(tmp_path: Path) -> None:
 def test_the_collectors_builder_leaves_nothing_in_the_temporary_folder(tmp_path: Path, repository: Path) -> None:
     (collector,) = [module for module in MODULES if module.name == "collector"]
     before = set(Path(tempfile.gettempdir()).glob("otelcol*"))
-    display = BuildDisplay(Console(quiet=True))
-    workshop = Workshop(repository, tmp_path, find_go(tmp_path), display)
-    sources = workshop.sources(collector)
+    display = Display(Console(quiet=True))
+    builder = ComponentBuilder(repository, tmp_path, find_go(tmp_path), display)
+    sources = builder.sources(collector)
 
     assert {"main.go", "components.go", "go.mod", "go.sum"} <= {path.name for path in sources.iterdir()}
     assert set(Path(tempfile.gettempdir()).glob("otelcol*")) == before
-    workshop.clear()
+    builder.clear()
     assert list((tmp_path / "build").glob("*")) == []
 
 
@@ -139,7 +140,7 @@ def test_binaries_know_the_version_they_were_pinned_to(binaries: dict[str, Path]
 
 
 def test_a_changed_pin_is_another_entry_of_the_cache(binaries: dict[str, Path], tmp_path: Path) -> None:
-    shutil.copytree(shipped() / "collector", tmp_path / "collector")
+    shutil.copytree(shipped_config_dir() / "collector", tmp_path / "collector")
     (collector,) = [module for module in MODULES if module.name == "collector"]
     manifest = tmp_path / "collector" / "builder.yaml"
     manifest.write_text(manifest.read_text() + "\n# another component\n")
@@ -149,15 +150,15 @@ def test_a_changed_pin_is_another_entry_of_the_cache(binaries: dict[str, Path], 
 
 @pytest.mark.parametrize("module", [BUILDER, *MODULES], ids=lambda module: module.name)
 def test_the_go_module_pins_the_version_that_is_claimed(module: Module) -> None:
-    pins = (shipped() / "collector" / "build" / module.name / "go.mod").read_text()
+    pins = (shipped_config_dir() / "collector" / "build" / module.name / "go.mod").read_text()
     tag = {"jaeger": "v1.76.0", "prometheus": "v0.316.0"}.get(module.name, f"v{module.version}")
 
     assert tag in pins
 
 
 def test_the_collector_is_made_of_what_its_configuration_uses() -> None:
-    manifest = yaml.safe_load((shipped() / "collector" / "builder.yaml").read_text())
-    folder = shipped() / "collector"
+    manifest = yaml.safe_load((shipped_config_dir() / "collector" / "builder.yaml").read_text())
+    folder = shipped_config_dir() / "collector"
     used = set()
     for path in (*folder.glob("[cnp]*.yaml"), *folder.glob("overlays/*.yaml")):  # config, naming, privacy
         for kind, entries in yaml.safe_load(path.read_text()).items():

@@ -15,7 +15,7 @@ from otel_tutor.catalogue import CATALOGUE
 from otel_tutor.naming import read_naming
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.reference import OTHERS
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 CONTRACT = {

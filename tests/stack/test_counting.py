@@ -12,7 +12,7 @@ import pytest
 
 from otel_tutor.tools.exercise.load import LoadResult, run_load
 from otel_tutor.tools.exercise.report import read_report
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 Requests = Mapping[tuple[str, str, int], int]

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from otel_tutor.tools.stack.backends import wait_for
-from tests.support.stack import Running
+from otel_tutor.tools.stack.polling import wait_for
+from tests.support.stack import Running, operations
 
 PARENT, CHILDREN, EACH = 10, 3, 2
 
@@ -59,6 +59,6 @@ def test_children_start_at_zero_and_arrive_beside_their_parent(running: Running)
 
 
 def test_spans_of_children_arrive(running: Running) -> None:
-    operations = wait_for(lambda: running.backends.operations("forked"), lambda seen: len(seen) >= CHILDREN, seconds=30)
+    spans = wait_for(lambda: operations(running.backends, "forked"), lambda seen: len(seen) >= CHILDREN, seconds=30)
 
-    assert set(operations) == {f"in child {number}" for number in range(CHILDREN)}
+    assert set(spans) == {f"in child {number}" for number in range(CHILDREN)}

@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 NAME, SERIES = "rag.retrieval.duration", "rag_retrieval_duration_seconds"

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
-from tests.support.stack import APP_AND_PAGE
+from tests.support.stack import APP_AND_PAGE, operations
 
 TOKEN = "the-right-token-1234567890"
 
@@ -57,7 +58,7 @@ class Guarded:
 
     def arrived(self) -> set[str]:
         found = {sample.labels["job"] for sample in self.backends.query("student_questions_total")}
-        return found | {name for name in CASES if self.backends.operations(name)}
+        return found | {name for name in CASES if operations(self.backends, name)}
 
 
 def write_certificates(folder: Path) -> None:
@@ -79,11 +80,11 @@ def write_certificates(folder: Path) -> None:
 def guarded(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder, ports = tmp_path_factory.mktemp("tls"), unused_ports()
     write_certificates(folder)
-    stack = Stack(tmp_path_factory.mktemp("guarded"))
+    stack = NativeStack(tmp_path_factory.mktemp("guarded"), binaries=binaries, die_with_parent=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_TUTOR_TLS", str(folder))
         patch.setenv("OTEL_TUTOR_LISTEN", LOOPBACK)
-        stack.up(binaries, ports, overlays=["network"], without=APP_AND_PAGE, leashed=True)
+        stack.up(ports, overlays=["network"], without=APP_AND_PAGE)
     try:
         with Backends(ports) as backends:
             yield Guarded(folder, f"https://{LOOPBACK}:{ports['otlp']}", backends)
@@ -126,7 +127,7 @@ def test_with_them_everything_arrives_and_of_the_others_nothing(guarded: Guarded
     assert guarded.send("right") == ""
 
     assert wait_for(guarded.arrived, lambda seen: "right" in seen, seconds=30) == {"right"}
-    assert wait_for(lambda: guarded.backends.operations("right"), bool, seconds=30) == ["sent"]
+    assert wait_for(lambda: operations(guarded.backends, "right"), bool, seconds=30) == ["sent"]
 
 
 def test_a_token_is_changed_without_a_restart(guarded: Guarded) -> None:

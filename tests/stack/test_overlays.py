@@ -8,32 +8,33 @@ from pathlib import Path
 import pytest
 
 from otel_tutor.errors import StackError
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.configuration import check_by_components
-from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.programs import Layout, Program, stack_environment
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK, variable
 from tests.support.ports import unused_ports
-from tests.support.stack import PAGE
+from tests.support.stack import PAGE, operations
 
-OVERLAYS = sorted(path.stem for path in (shipped() / "collector" / "overlays").glob("*.yaml"))
+OVERLAYS = sorted(path.stem for path in (shipped_config_dir() / "collector" / "overlays").glob("*.yaml"))
 
 
 def environment(data: Path) -> dict[str, str]:
-    return stack_environment(Layout(binaries={}, configuration=shipped(), data=data, ports=unused_ports()))
+    return stack_environment(Layout(binaries={}, configuration=shipped_config_dir(), data=data, ports=unused_ports()))
 
 
 @pytest.mark.parametrize("overlays", [*([one] for one in OVERLAYS), OVERLAYS], ids=str)
 def test_every_overlay_is_valid_alone_and_with_all_others(binaries: Binaries, tmp_path: Path, overlays: list[str]) -> None:
-    check_by_components(binaries, shipped(), environment(tmp_path), overlays)
+    check_by_components(binaries, shipped_config_dir(), environment(tmp_path), overlays)
 
 
 def test_an_overlay_that_does_not_exist_is_named_with_those_that_do(binaries: Binaries, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"overlay 'thanos' does not exist: use one of loki, .*tail-sampling"):
-        check_by_components(binaries, shipped(), environment(tmp_path), ["thanos"])
+        check_by_components(binaries, shipped_config_dir(), environment(tmp_path), ["thanos"])
 
 
 # To have metrics elsewhere instead of beside: the pipeline of the base is given another exporter.
@@ -83,14 +84,12 @@ def elsewhere(
     swapped.write_text(SWAPPED, encoding="utf-8")
     data = tmp_path / "data"
     data.mkdir()
-    stack = Stack(data)
+    stack = NativeStack(data, binaries=binaries, die_with_parent=True)
     stack.up(
-        binaries,
         ports,
         overlays=["remote-write", "otlp-traces", "native-histograms", str(swapped)],
         without=PAGE,
         extra=second_stores(binaries, data, ports),
-        leashed=True,
     )
     try:
         with Backends(first) as base, Backends(others) as second:
@@ -110,7 +109,7 @@ def test_overlays_swap_the_store_of_metrics_and_add_one_of_traces(elsewhere: tup
     assert second.query('rag_retrieval_duration_seconds_bucket{le="0.5"}')
     assert base.query('http_requests_total{job="tutor"}') == []
     for traces in (base, second):
-        assert wait_for(functools.partial(traces.operations, "tutor"), lambda seen: "rag.query" in seen, seconds=30)
+        assert wait_for(functools.partial(operations, traces, "tutor"), lambda seen: "rag.query" in seen, seconds=30)
     native = 'histogram_count(http_server_request_duration_seconds{job="tutor"})'
     assert wait_for(lambda: base.query(native), bool, seconds=40)
     assert base.query('{__name__=~"http_server_active_requests.*"}') == []
@@ -125,9 +124,9 @@ def test_a_store_that_takes_otlp_shows_the_names_that_the_file_gave(
     monkeypatch.setenv("OTEL_TUTOR_PROMETHEUS_OTLP", address)
     data = tmp_path / "data"
     data.mkdir()
-    stack = Stack(data)
+    stack = NativeStack(data, binaries=binaries, die_with_parent=True)
     store, _ = second_stores(binaries, data, {**ports, "second-jaeger-health": 0})
-    stack.up(binaries, ports, overlays=["prometheus-otlp"], without=PAGE, extra=[store], leashed=True)
+    stack.up(ports, overlays=["prometheus-otlp"], without=PAGE, extra=[store])
     try:
         asyncio.run(run_load(f"http://{LOOPBACK}:{first['app']}", requests=30))
         with Backends(others) as second:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 # What is planted -> the part of it that must not be found.

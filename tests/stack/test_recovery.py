@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
 from tests.support.stack import APP_AND_PAGE, Running
@@ -77,8 +77,8 @@ processors:
 def test_without_memory_it_refuses_and_does_not_die(binaries: Binaries, tmp_path: Path) -> None:
     overlay = tmp_path / "no-memory.yaml"
     overlay.write_text(NO_MEMORY, encoding="utf-8")
-    ports, stack = unused_ports(), Stack(tmp_path / "data")
-    stack.up(binaries, ports, overlays=[str(overlay)], without=APP_AND_PAGE, leashed=True)
+    ports, stack = unused_ports(), NativeStack(tmp_path / "data", binaries=binaries, die_with_parent=True)
+    stack.up(ports, overlays=[str(overlay)], without=APP_AND_PAGE)
     try:
         pid = {one.name: one.pid for one in stack.status()}["collector"]
         result, _ = send(f"http://{LOOPBACK}:{ports['otlp']}")

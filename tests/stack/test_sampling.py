@@ -11,10 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from otel_tutor.tools.stack.backends import Backends, wait_for
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 from tests.support.ports import unused_ports
 from tests.support.stack import APP_AND_PAGE
@@ -48,25 +49,25 @@ provider.shutdown()
 
 
 @pytest.fixture(scope="module")
-def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """A stack whose Collector samples."""
-    ports, stack = unused_ports(), Stack(tmp_path_factory.mktemp("sampling"))
-    stack.up(binaries, ports, overlays=["tail-sampling"], without=APP_AND_PAGE, leashed=True)
+    ports, stack = unused_ports(), NativeStack(tmp_path_factory.mktemp("sampling"), binaries=binaries, die_with_parent=True)
+    stack.up(ports, overlays=["tail-sampling"], without=APP_AND_PAGE)
     yield stack
     stack.down()
 
 
-def send(stack: Stack, program: str) -> None:
-    endpoint = f"http://{LOOPBACK}:{stack.record.ports['otlp']}"
+def send(stack: NativeStack, program: str) -> None:
+    endpoint = f"http://{LOOPBACK}:{stack.state.ports['otlp']}"
     environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120, env=environment)
 
 
 @pytest.fixture(scope="module")
-def sampled(stack: Stack) -> Iterator[Backends]:
+def sampled(stack: NativeStack) -> Iterator[Backends]:
     """The stores behind it, after 20 000 traces."""
     send(stack, PROGRAM)
-    with Backends(stack.record.ports) as backends:
+    with Backends(stack.state.ports) as backends:
         wait_for(lambda: kept(backends, "usual"), lambda seen: seen > 100, seconds=60)
         yield backends
 
@@ -96,7 +97,7 @@ def test_every_error_and_every_slow_trace_is_kept_and_no_probe(sampled: Backends
 
 
 def test_of_the_rest_the_share_is_kept_that_the_file_says(sampled: Backends) -> None:
-    overlay = yaml.safe_load((shipped() / "collector" / "overlays" / "tail-sampling.yaml").read_text())
+    overlay = yaml.safe_load((shipped_config_dir() / "collector" / "overlays" / "tail-sampling.yaml").read_text())
     (share,) = [p for p in overlay["processors"]["tail_sampling"]["policies"] if p["name"] == "share"]
     usual = TRACES - (TRACES // 10) - (ERRORS + SLOW) * 9 // 10
 
@@ -127,7 +128,7 @@ provider.shutdown()
 """
 
 
-def test_a_kill_loses_what_was_undecided_and_nothing_else(stack: Stack, sampled: Backends) -> None:
+def test_a_kill_loses_what_was_undecided_and_nothing_else(stack: NativeStack, sampled: Backends) -> None:
     send(stack, FAILED % "decided")
     assert wait_for(lambda: kept(sampled, "decided"), lambda seen: seen == 100, seconds=40) == 100
     send(stack, FAILED % "undecided")

@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.stack.backends import Span, wait_for
+from otel_tutor.tools.stack.backends import Span
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 ARRIVAL = 30  # seconds

@@ -8,7 +8,8 @@ import httpx2
 import pytest
 
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.stack.backends import Sample, wait_for
+from otel_tutor.tools.stack.backends import Sample
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 

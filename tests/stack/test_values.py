@@ -7,7 +7,7 @@ import sys
 import psutil
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
 PROGRAM = """

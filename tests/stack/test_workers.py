@@ -14,7 +14,7 @@ import httpx2
 import psutil
 import pytest
 
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from tests.support.ports import unused_ports
 from tests.support.stack import Running
 

@@ -10,7 +10,7 @@ from typing import Final
 import psutil
 import pytest
 
-from otel_tutor.tools.stack.native.supervision import MARK
+from otel_tutor.tools.stack.native.supervision import STACK_ENV
 from otel_tutor.tools.stack.ports import variable
 from tests.support.ports import unused_ports
 
@@ -63,14 +63,14 @@ def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iter
 
 def left_running(environment: dict[str, str]) -> list[psutil.Process]:
     """Processes of any stack below the test's data folder."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK, "").startswith(environment["OTEL_TUTOR_DATA"]):
-                found.append(process)
+            if process.environ().get(STACK_ENV, "").startswith(environment["OTEL_TUTOR_DATA"]):
+                processes.append(process)
         except (psutil.Error, OSError):
             continue
-    return found
+    return processes
 
 
 def one_line(text: str) -> str:

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 import yaml
 
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.settings import shipped_config_dir
 
 __all__ = ["ALERTS", "EVERY", "GROUPS", "ORDER", "RULES"]
 
-RULES: Final = shipped() / "alerts" / "rules"
+RULES: Final = shipped_config_dir() / "alerts" / "rules"
 # In the order in which Prometheus evaluates them: what is recorded before what reads it. promtool alone takes any order.
 GROUPS: Final[list[dict[str, Any]]] = [
     group

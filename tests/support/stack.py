@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import httpx2
 import pytest
 
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
-from otel_tutor.tools.stack.native.stack import Stack
+from otel_tutor.tools.stack.native.stack import NativeStack
 from tests.support.ports import unused_ports
 
-__all__ = ["APP_AND_PAGE", "PAGE", "Running"]
+__all__ = ["APP_AND_PAGE", "PAGE", "Running", "operations"]
 
 # What a test may leave out.
 APP_AND_PAGE: Final = ("tutor", "grafana")
@@ -23,15 +24,21 @@ PAGE: Final = ("grafana",)
 class Running:
     """A stack with a tutor of two workers under observation."""
 
-    stack: Stack
+    stack: NativeStack
     backends: Backends
     app: str
     otlp: str
 
     def pid(self, name: str) -> int:
-        (found,) = [program.pid for program in self.stack.status() if program.name == name]
-        assert found is not None
-        return found
+        (pid,) = [program.pid for program in self.stack.status() if program.name == name]
+        assert pid is not None
+        return pid
+
+
+def operations(backends: Backends, service: str) -> list[str]:
+    """The names of the spans that Jaeger has of a service."""
+    answer = httpx2.get(f"{backends.jaeger}/api/services/{service}/operations", trust_env=False)
+    return list(answer.json()["data"] or ())
 
 
 @pytest.fixture
@@ -42,8 +49,8 @@ def free_ports() -> dict[str, int]:
 @pytest.fixture(scope="module")
 def running(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data: Path = tmp_path_factory.mktemp("stack")
-    ports, stack = unused_ports(), Stack(data)
-    stack.up(binaries, ports, without=PAGE, leashed=True)
+    ports, stack = unused_ports(), NativeStack(data, binaries=binaries, die_with_parent=True)
+    stack.up(ports, without=PAGE)
     try:
         with Backends(ports) as backends:
             app, otlp = (f"http://127.0.0.1:{ports[name]}" for name in ("app", "otlp"))

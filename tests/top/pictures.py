@@ -7,7 +7,7 @@ from typing import Final
 
 from playwright.sync_api import sync_playwright
 
-from otel_tutor.settings import configuration_folder
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.cli.running import running_ports
 from otel_tutor.tools.top.screen import Top
 
@@ -40,4 +40,4 @@ if __name__ == "__main__":
     _FOLDER.mkdir(exist_ok=True)
     ports = running_ports()
     take_page(f"http://localhost:{ports['grafana']}/")
-    asyncio.run(take_terminal(Top(configuration_folder(), ports)))
+    asyncio.run(take_terminal(Top(shipped_config_dir(), ports)))

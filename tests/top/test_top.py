@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from dashboards import overview
-from otel_tutor.settings import configuration_folder
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.load import run_load
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.top.screen import Top
 from tests.support.command import Run, one_line
 from tests.support.ports import unused_ports
@@ -44,9 +44,9 @@ def asked(running: Running) -> Running:
 
 def drive(running: Running, what: Drive, size: tuple[int, int] = (120, 40)) -> None:
     async def run() -> None:
-        app = Top(configuration_folder(), running.stack.record.ports)
+        app = Top(shipped_config_dir(), running.stack.state.ports)
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: "Prometheus at" in text(app, "said"))
+            await until(pilot, lambda: "Prometheus at" in text(app, "status"))
             await what(app, pilot)
 
     asyncio.run(run())
@@ -55,7 +55,7 @@ def drive(running: Running, what: Drive, size: tuple[int, int] = (120, 40)) -> N
 async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, text(pilot.app, "said")
+        assert time.monotonic() < deadline, text(pilot.app, "status")
         await pilot.pause(0.2)
 
 
@@ -102,13 +102,13 @@ def test_keys_lead_to_alerts_budgets_traces_and_deeper(asked: Running) -> None:
         await pilot.press("t")
         assert "POST /ask" in text(app, "list")
         await pilot.press("o")
-        assert "/api/traces/" in text(app, "said")
+        assert "/api/traces/" in text(app, "status")
         await pilot.press("l")
         await until(pilot, lambda: "question ended in" in text(app, "list"))
         await pilot.press("b")
         assert "left" in text(app, "list") or "no data" in text(app, "list")
         await pilot.press("a", "right", "o")
-        assert "/api/v1/query?query=" in text(app, "said")
+        assert "/api/v1/query?query=" in text(app, "status")
 
     drive(asked, look)
 
@@ -117,9 +117,9 @@ def test_it_says_when_prometheus_is_away_and_recovers(asked: Running) -> None:
     async def look(app: Top, pilot: Pilot[None]) -> None:
         supervisor = asked.stack.supervisor
         await asyncio.to_thread(supervisor.stop_program, "prometheus")
-        await until(pilot, lambda: "does not answer" in text(app, "said"))
+        await until(pilot, lambda: "does not answer" in text(app, "status"))
         await asyncio.to_thread(supervisor.start_program, "prometheus")
-        await until(pilot, lambda: "Prometheus at" in text(app, "said"))
+        await until(pilot, lambda: "Prometheus at" in text(app, "status"))
 
     drive(asked, look)
 
@@ -189,5 +189,5 @@ def test_mistakes_are_one_line(run: Run, asked: Running) -> None:
     assert "the stack is not running" in one_line(run("top").stderr)
     there = {"OTEL_TUTOR_DATA": str(asked.stack.data)}
     assert "top needs a terminal: `otel-tutor top --once`" in one_line(run("top", **there).stderr)
-    taken = str(asked.stack.record.ports["prometheus"])
+    taken = str(asked.stack.state.ports["prometheus"])
     assert f"port {taken} (web) is taken by prometheus" in one_line(run("top", "--web", "--web-port", taken, **there).stderr)

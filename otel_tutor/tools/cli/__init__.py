@@ -36,7 +36,7 @@ for command in (init, build, demo, up, down, restart, status, logs, metrics, tra
 def main() -> None:
     """Run the command line; every failure that has a remedy is one line on standard error."""
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, prog_name="otel-tutor")
     except OtelTutorError as error:
         _exit(str(error), _FAILED)
     except click.ClickException as error:

@@ -3,33 +3,33 @@
 import asyncio
 import contextlib
 import importlib.util
-import shutil
 import signal
-import sqlite3
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import click
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.table import Table
 
-from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.errors import OtelTutorError, StackError
 from otel_tutor.settings import data_folder
+from otel_tutor.tools.cli.options import mode_option, port_option
+from otel_tutor.tools.cli.progress import Display
 from otel_tutor.tools.cli.running import choose_ports
 from otel_tutor.tools.cli.signals import show_spans
-from otel_tutor.tools.cli.stack import binaries, mode_option, pick, port_option
 from otel_tutor.tools.stack.backends import Backends
-from otel_tutor.tools.stack.choice import AnyStack, current
+from otel_tutor.tools.stack.choice import choose_stack, requested_mode, running_stack
 from otel_tutor.tools.stack.components import COMPONENTS
-from otel_tutor.tools.stack.containers.stack import ContainerStack
-from otel_tutor.tools.stack.files import usable
+from otel_tutor.tools.stack.files import check_ours, empty_dir, writable_dir
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
+from otel_tutor.tools.stack.protocol import Stack
 
 __all__ = ["check_extra", "demo"]
 
-_STUDENTS: Final = ("students",)  # of compose.yaml: the load is sent from here, and counted
+_LOAD: Final = ("students",)  # of compose.yaml: the load is sent from here, and counted
 _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 
 
@@ -40,19 +40,25 @@ _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 @click.option("--seconds", default=60, show_default=True, type=click.IntRange(5, 3600), help="How long the load runs.")
 @mode_option
 @port_option
-def demo(once: bool, seconds: int, mode: str | None, ports: tuple[str, ...]) -> None:
+def demo(once: bool, seconds: int, mode: str | None, ports: Mapping[str, int]) -> None:
     """Observe a real tutoring app: build what is missing, start all, ask questions, report what arrived."""
     check_extra()
     console, data = Console(soft_wrap=True, highlight=False), data_folder() / "demo"
-    lock = _alone(data)
+    lock = _lock(data)
     chosen = choose_ports(ports)
-    _clear(current(data))  # what one that was killed may have left
-    stack = pick(console, mode, data, _STUDENTS)
+    check_ours(data)
+    running_stack(data).down(volumes=True)  # what one that was killed may have left
+    empty_dir(data)  # a report is about one demo
+    with Display(console) as progress:
+        stack = choose_stack(
+            requested_mode(mode), data, without=_LOAD, die_with_parent=True, progress=progress, warn=progress.warn
+        )
     # SIGTERM and a closed terminal end the demo as Ctrl-C does: everything is stopped in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        _start(console, stack, chosen)
+        with Display(console) as progress:
+            stack.up(chosen, without=_LOAD, progress=progress)
         lost = _observe(console, chosen, seconds)
         _show_addresses(console, stack)
         if not once and console.is_terminal and sys.stdin.isatty():
@@ -60,42 +66,21 @@ def demo(once: bool, seconds: int, mode: str | None, ports: tuple[str, ...]) -> 
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
     finally:
-        _clear(stack)
+        stack.down(volumes=True)
         lock.release()
     if lost:
         raise OtelTutorError(f"not everything arrived: {'; '.join(lost)}")
 
 
-def _alone(data: Path) -> ProcessLock:
-    """Held while the demo runs: containers, unlike processes, outlive a demo that was killed and tell nothing."""
-    lock = ProcessLock(data.with_suffix(".lock"))
-    with usable(data.parent):
+def _lock(data: Path) -> FileLock:
+    """Held while the demo runs: containers, unlike processes, outlive a demo that was killed and do not say so."""
+    lock = FileLock(data.with_suffix(".lock"))
+    with writable_dir(data.parent):
         try:
-            held = lock.acquire()
-        except sqlite3.Error as error:
-            raise OSError(error) from None
-    if not held:
-        raise StackError("a demo is running already: stop it with Ctrl-C where it was started")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StackError("a demo is running already: stop it with Ctrl-C where it was started") from None
     return lock
-
-
-def _start(console: Console, stack: AnyStack, ports: Ports) -> None:
-    """Each demo starts from nothing, so that what it reports is its own."""
-    if isinstance(stack, ContainerStack):
-        with console.status("starting") as shown:
-            stack.up(ports, without=_STUDENTS, tell=shown.update)
-        return
-    found = binaries(console)
-    shutil.rmtree(stack.data, ignore_errors=True)
-    with console.status("starting") as shown:
-        stack.up(found, ports, without=_STUDENTS, leashed=True, tell=lambda name: shown.update(f"starting {name}"))
-
-
-def _clear(stack: AnyStack) -> None:
-    if isinstance(stack, ContainerStack):
-        stack.down(volumes=True)
-    else:
-        stack.down()
 
 
 def check_extra() -> None:
@@ -116,8 +101,8 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
         report = read_report(backends, load)
     console.print(f"\n[bold]Prometheus[/]  {sum(report.requests.values())} requests, {report.request_rate:.1f} a second")
     table = Table("", "P50 ms", "P95 ms", "P99 ms", box=None, pad_edge=False)
-    for title, one in report.latencies.items():
-        table.add_row(title, *(f"{1000 * value:.1f}" for value in (one.p50, one.p95, one.p99)))
+    for title, latency in report.latencies.items():
+        table.add_row(title, *(f"{1000 * value:.1f}" for value in (latency.p50, latency.p95, latency.p99)))
     console.print(table)
     console.print("questions: " + ", ".join(f"{subject} {count}" for subject, count in sorted(report.questions.items())))
     if report.exemplar:
@@ -135,9 +120,9 @@ def _observe(console: Console, ports: Ports, seconds: int) -> list[str]:
     return report.missing(load)
 
 
-def _show_addresses(console: Console, stack: AnyStack) -> None:
-    ports = stack.record.ports
-    served = {status.port for status in stack.status()}
+def _show_addresses(console: Console, stack: Stack) -> None:
+    ports = stack.state.ports
+    served = {program.port for program in stack.status()}
     console.print("\n[bold]Open[/]")
     for component in reversed(COMPONENTS):  # what people look at first was started last
         number = ports[component.ports[0].name]

@@ -1,4 +1,4 @@
-"""`otel-tutor doctor`: a canary of each signal, followed from here to where it is kept."""
+"""`otel-tutor doctor`: one metric, trace and log line, followed from here to where they are kept."""
 
 import dataclasses
 import json
@@ -7,33 +7,33 @@ import click
 from rich.console import Console
 
 from otel_tutor.errors import StackError
-from otel_tutor.tools.cli.running import choose_ports, running_stack
+from otel_tutor.tools.cli.running import choose_ports, find_running_stack
 from otel_tutor.tools.doctor.finding import Finding
 from otel_tutor.tools.doctor.path import examine
-from otel_tutor.tools.stack.project import configured
+from otel_tutor.tools.stack.project import active_config_dir
 
 __all__ = ["doctor"]
 
 
 @click.command(
     epilog="Example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-tutor doctor --app main:app",
-    short_help="Find out why nothing is to be seen.",
+    short_help="Diagnose why telemetry is missing.",
 )
-@click.option("--app", default="", metavar="MODULE:NAME", help="Send it from this app's process, and look at its loggers.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON object a line, for machines.")
+@click.option("--app", default="", metavar="MODULE:NAME", help="Send from this app's process, and check its loggers.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 def doctor(app: str, as_json: bool) -> None:
-    """Send a metric, a trace and a log line with this environment's settings, and see where they get to.
+    """Send a metric, a trace and a log line with this environment's settings, and find where they get lost.
 
-    A line a hop, with the seconds it took; where the canary is stopped, why, and what to do. The exit code is 0 only if
-    everything arrived.
+    Prints one line per hop, with the seconds it took; at the hop that fails, the cause and the remedy. The exit code is 0
+    only if everything arrived.
 
     An app is named as uvicorn names it; it is imported and not served.
     """
     try:
-        stack = running_stack()
-        ports, configuration = stack.record.ports, stack.data / "config"
+        stack = find_running_stack()
+        ports, configuration = stack.state.ports, stack.config_dir
     except StackError:
-        ports, configuration = choose_ports(), configured()
+        ports, configuration = choose_ports(), active_config_dir()
     console, stopped = Console(soft_wrap=True, highlight=False), None
     for finding in examine(ports, app=app, configuration=configuration):
         if as_json:

@@ -1,4 +1,4 @@
-"""`otel-tutor init`: the stack's files in the user's own project."""
+"""`otel-tutor init`: the stack's files in the user's project."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ __all__ = ["init"]
 
 @click.command(
     epilog="Example: otel-tutor init observability; cd observability; otel-tutor up",
-    short_help="Write the stack's files into a project of your own.",
+    short_help="Write the stack's files into your project.",
 )
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
     """Write compose.yaml, collector/, alerts/ and dashboards/ into FOLDER, to be edited and versioned there.
 
-    Commands that are run in it, or below it, use these files. A second time, what you edited is shown and left as it is,
-    and the rest is brought to this version.
+    Commands that are run in that folder, or below it, use these files. Run it again after an upgrade: it keeps your
+    edits, shows them as a diff, and updates the other files.
     """
     written = write(folder)
     for name, difference in written.edited.items():

@@ -3,7 +3,7 @@
 import fnmatch
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
@@ -14,37 +14,37 @@ from rich.tree import Tree
 
 from otel_tutor.errors import StackError
 from otel_tutor.naming import Series, read_naming
-from otel_tutor.tools.cli.running import running_ports, running_stack
+from otel_tutor.tools.cli.running import find_running_stack, running_ports
 from otel_tutor.tools.reference import OTHERS, Other
-from otel_tutor.tools.stack.backends import Backends, Span, tree
-from otel_tutor.tools.stack.containers.stack import ContainerStack
-from otel_tutor.tools.stack.project import configured
+from otel_tutor.tools.stack.backends import NEWEST, WINDOW, Backends, Span, tree
+from otel_tutor.tools.stack.project import active_config_dir
 
 __all__ = ["logs", "metrics", "show_spans", "trace"]
 
 _TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 _VALUE: Final = {"counter": "sum({})", "gauge": "max({})", "histogram": "sum({}_count)"}
+_NEWEST: Final = f"the newest {NEWEST} traces of the last {WINDOW // 60} minutes"
 
 
-@click.command(epilog="Example: otel-tutor metrics 'rag_*'", short_help="List the families, with what they have now.")
+@click.command(epilog="Example: otel-tutor metrics 'rag_*'", short_help="List metric families and their current values.")
 @click.argument("pattern", default="*")
 def metrics(pattern: str) -> None:
-    """List the families whose name matches, with what they have now where the stack is up.
+    """List the metric families whose name matches PATTERN, and their current values where the stack is up.
 
-    That is the sum of a counter, the highest value of a gauge, the number of measurements of a histogram.
+    The value of a counter is its sum, of a gauge its highest value, of a histogram the number of its measurements.
     """
-    naming = read_naming(configured() / "collector" / "naming.yaml")
+    naming = read_naming(active_config_dir() / "collector" / "naming.yaml")
     every: list[Series | Other] = [*naming, *OTHERS]
-    families = [one for one in every if fnmatch.fnmatch(one.name, pattern)]
+    families = [family for family in every if fnmatch.fnmatch(family.name, pattern)]
     if not families:
         raise StackError(f"no family matches {pattern!r}: `otel-tutor metrics` lists all of them")
     values, console = _values(families), Console(highlight=False)
-    width = max(len(one.name) for one in families)
+    width = max(len(family.name) for family in families)
     console.print(f"{'family':<{width}}  type       now", style="bold", soft_wrap=True)
-    for one in families:
-        console.print(f"{one.name:<{width}}  {one.type:<9}  {values.get(one.name, '-')}", soft_wrap=True)
-        labels = f" By {', '.join(one.labels)}." if one.labels else ""
-        console.print(Padding(f"{one.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
+    for family in families:
+        console.print(f"{family.name:<{width}}  {family.type:<9}  {values.get(family.name, '-')}", soft_wrap=True)
+        labels = f" By {', '.join(family.labels)}." if family.labels else ""
+        console.print(Padding(f"{family.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
 
 
 def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
@@ -53,26 +53,28 @@ def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
     except StackError:
         return {}
     with Backends(ports) as backends:
-        found = {one.name: backends.query(_VALUE[one.type].format(one.name)) for one in families}
-    return {name: f"{samples[0].value:g}" for name, samples in found.items() if samples}
+        samples = {family.name: backends.query(_VALUE[family.type].format(family.name)) for family in families}
+    return {name: f"{now[0].value:g}" for name, now in samples.items() if now}
 
 
 @click.command(epilog="Example: otel-tutor trace --slowest")
 @click.argument("trace_id", required=False)
-@click.option("--slowest", is_flag=True, help="The slowest of the last traces.")
-@click.option("--errors", is_flag=True, help="The slowest of the last traces with an error.")
-@click.option("--service", default="tutor", show_default=True, help="Whose traces --slowest and --errors look at.")
+@click.option("--slowest", is_flag=True, help=f"The slowest of {_NEWEST}.")
+@click.option("--errors", is_flag=True, help=f"The slowest of {_NEWEST} that have an error.")
+@click.option("--service", default="tutor", show_default=True, help="The service that --slowest and --errors look at.")
 def trace(trace_id: str | None, slowest: bool, errors: bool, service: str) -> None:
     """Show a trace as a tree of spans, each with its log lines."""
     if sum(map(bool, (trace_id, slowest, errors))) != 1:
-        raise StackError("name one trace: its id, --slowest or --errors")
+        raise click.UsageError("name one trace: its id, --slowest or --errors")
+    if trace_id is not None:
+        _check_id(trace_id)
     with Backends(running_ports()) as backends:
         if trace_id is None:
-            found = backends.slowest(service, errors=errors)
-            if not found:
-                raise StackError(f"Jaeger has no such trace of {service} in the last 15 minutes")
-            trace_id = str(found[0].tags["trace_id"])
-        spans = backends.trace(_checked(trace_id))
+            roots = backends.slowest(service, errors=errors)
+            if not roots:
+                raise StackError(f"Jaeger has no such trace of {service} in the last {WINDOW // 60} minutes")
+            trace_id = str(roots[0].tags["trace_id"])
+        spans = backends.trace(trace_id)
         if not spans:
             raise StackError(
                 f"Jaeger does not know trace {trace_id}: it arrives some seconds after its end, or was not sampled"
@@ -83,10 +85,9 @@ def trace(trace_id: str | None, slowest: bool, errors: bool, service: str) -> No
     show_spans(console, spans, lines)
 
 
-def _checked(trace_id: str) -> str:
+def _check_id(trace_id: str) -> None:
     if not _TRACE_ID.fullmatch(trace_id):
-        raise StackError(f"{trace_id!r} is not a trace id: it has 32 hexadecimal digits, in lower case")
-    return trace_id
+        raise click.UsageError(f"{trace_id!r} is not a trace id: it has 32 hexadecimal digits, in lower case")
 
 
 def show_spans(console: Console, spans: Sequence[Span], lines: Sequence[Mapping[str, str]] = ()) -> None:
@@ -113,31 +114,23 @@ def _severity(line: Mapping[str, str]) -> str:
 
 @click.command(
     epilog="Example: otel-tutor logs -f collector; of a trace: otel-tutor logs --trace ID",
-    short_help="Show what the components wrote, or a trace's log lines.",
+    short_help="Show the components' logs, or a trace's log lines.",
 )
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the logs, until Ctrl-C.")
 @click.option("--trace", "trace_id", metavar="ID", help="The app's log lines of a trace, from VictoriaLogs.")
 def logs(components: tuple[str, ...], follow: bool, trace_id: str | None) -> None:
-    """Show the end of what the components of the stack wrote, of all or of some."""
+    """Show the end of the logs of every component of the stack, or of the components that are named."""
     if trace_id:
+        _check_id(trace_id)
         with Backends(running_ports()) as backends:
-            for line in _texts(backends.logs_of_trace(_checked(trace_id))):
-                click.echo(line)
+            for line in backends.logs_of_trace(trace_id):
+                click.echo(f"{line['_time']} {_severity(line)} {line['_msg']}")
         return
-    stack = running_stack()
+    stack = find_running_stack()
     known = [program.name for program in stack.status()]
     for name in components:
         if name not in known:
-            raise StackError(f"there is no component {name!r}: choose of {', '.join(known)}")
-    if isinstance(stack, ContainerStack):
-        environment = stack.environment(stack.record.ports)
-        subprocess.run(stack.log_command(components or known, follow=follow), cwd=stack.folder, env=environment, check=False)
-        return
-    paths = [str(stack.log(name)) for name in components or known]
-    subprocess.run(["tail", "-n", "20", *(["-F"] if follow else []), "--", *paths], check=False)
-
-
-def _texts(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    for line in lines:
-        yield f"{line['_time']} {_severity(line)} {line['_msg']}"
+            raise click.UsageError(f"there is no component {name!r}: choose from {', '.join(known)}")
+    command = stack.log_command(components or known, follow=follow)
+    subprocess.run(command.words, cwd=command.folder, env=command.environment, check=False)

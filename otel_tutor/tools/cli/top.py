@@ -14,7 +14,7 @@ from otel_tutor.tools.cli.running import running_ports
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.page import missing_for_top
 from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, check_free
-from otel_tutor.tools.stack.project import configured
+from otel_tutor.tools.stack.project import active_config_dir
 
 if TYPE_CHECKING:
     from otel_tutor.tools.top.overview import Frame
@@ -37,7 +37,7 @@ def top(once: bool, web: bool, web_port: int) -> None:
     """Show the overview: the dashboard's seven panels, alerts, error budgets, the slowest traces."""
     if names := missing_for_top():
         raise StackError(f"top needs {', '.join(names)}: pip install 'otel-tutor[top]'")
-    ports, configuration = running_ports(), configured()
+    ports, configuration = running_ports(), active_config_dir()
     if once:
         from otel_tutor.tools.top.overview import read_frame, read_panels
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from otel_tutor.tools.stack.output import last_line
+
 __all__ = ["NAME", "send"]
 
 NAME: Final = "otel-tutor-doctor"  # the service under which it is found; no alert is about it
@@ -42,8 +44,7 @@ def send(environ: Mapping[str, str] = os.environ, app: str = "") -> dict[str, An
             return {**json.loads(line)[NAME], "said": answer.stderr}
         except (KeyError, TypeError, ValueError):
             continue  # an app may print as well
-    last = (answer.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    return {"unimportable" if app else "refused": last, "said": answer.stderr}
+    return {"unimportable" if app else "refused": last_line(answer.stderr), "said": answer.stderr}
 
 
 def _sing(name: str) -> dict[str, Any]:

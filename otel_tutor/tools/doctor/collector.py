@@ -8,7 +8,7 @@ from typing import Final
 import httpx2
 
 from otel_tutor.tools.doctor.finding import Finding
-from otel_tutor.tools.stack.backends import wait_for
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
 __all__ = ["Account"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.settings import Settings, configuration_folder
+from otel_tutor.settings import Settings, shipped_config_dir
 from otel_tutor.tools.doctor.canary import send
 from otel_tutor.tools.doctor.causes import traps
 from otel_tutor.tools.doctor.collector import Account
@@ -39,7 +39,7 @@ def examine(
 
     `app`, as MODULE:NAME, is imported where the canary is sent from; `configuration` is what the stack runs with.
     """
-    for finding in _hops(ports, environ, app, configuration or configuration_folder()):
+    for finding in _hops(ports, environ, app, configuration or shipped_config_dir()):
         yield finding
         if finding.cause and finding.stops:
             return

@@ -10,7 +10,8 @@ import httpx2
 from otel_tutor.errors import StackError
 from otel_tutor.tools.doctor import resolution
 from otel_tutor.tools.doctor.finding import Finding
-from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
 __all__ = ["kept"]

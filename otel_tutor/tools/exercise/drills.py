@@ -1,6 +1,6 @@
 """Drills: for every alert that one machine can have, a fault that makes it fire and whose end makes it resolve.
 
-Each runs on a stack and a tutor of its own, under load, with real components; what is measured is when the webhook is told.
+Each runs on a separate stack and tutor, under load, with real components; what is measured is when the webhook is notified.
 """
 
 import re
@@ -21,8 +21,9 @@ import psutil
 from otel_tutor.demo import faults
 from otel_tutor.demo.faults import Faults
 from otel_tutor.demo.settings import Settings
-from otel_tutor.tools.exercise.environment import Site
-from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.exercise.environment import DrillEnvironment
+from otel_tutor.tools.stack.backends import Backends
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 
 __all__ = ["DRILLS", "NOT_DRILLED", "Drill", "Outcome", "run_drill"]
@@ -33,12 +34,12 @@ _WARM_SECONDS: Final = 25  # of load before the fault: every rate has points, ev
 _NOWHERE: Final = f"{LOOPBACK}:1"
 
 
-Fault = Callable[[Site], AbstractContextManager[None]]
+Fault = Callable[[DrillEnvironment], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """An alert, the fault that causes it, in words and in deed."""
+    """An alert, and the fault that causes it: its description and how it is injected."""
 
     alert: str
     fault: str
@@ -53,13 +54,13 @@ class Outcome:
     drill: Drill
     detected: float | None
     resolved: float | None
-    others: tuple[str, ...]  # further alerts that the webhook was told of
+    others: tuple[str, ...]  # further alerts that the webhook was notified of
 
 
 def _switched(name: str) -> Fault:
     @contextmanager
-    def inject(site: Site) -> Iterator[None]:
-        switch = Faults(Settings(data=site.stack.data / "tutor").faults)
+    def inject(environment: DrillEnvironment) -> Iterator[None]:
+        switch = Faults(Settings(data=environment.stack.data / "tutor").faults)
         switch.switch(name, True)
         try:
             yield
@@ -71,12 +72,12 @@ def _switched(name: str) -> Fault:
 
 def _stopped(program: str) -> Fault:
     @contextmanager
-    def inject(site: Site) -> Iterator[None]:
-        site.stack.supervisor.stop_program(program)
+    def inject(environment: DrillEnvironment) -> Iterator[None]:
+        environment.stack.supervisor.stop_program(program)
         try:
             yield
         finally:
-            site.stack.supervisor.start_program(program)
+            environment.stack.supervisor.start_program(program)
 
     return inject
 
@@ -85,30 +86,30 @@ def _edited(file: str, pattern: str, new: str, program: str | None = "collector"
     """A mistake in the configuration, and the restart that makes it take effect."""
 
     @contextmanager
-    def inject(site: Site) -> Iterator[None]:
-        path = site.configuration / file
+    def inject(environment: DrillEnvironment) -> Iterator[None]:
+        path = environment.configuration / file
         before = path.read_text(encoding="utf-8")
         after = re.sub(pattern, new, before)
         if after == before:
             raise ValueError(f"{pattern!r} is not in {path}")
         try:
-            _write(site, path, after, program)
+            _write(environment, path, after, program)
             yield
         finally:
-            _write(site, path, before, program)
+            _write(environment, path, before, program)
 
     return inject
 
 
-def _write(site: Site, path: Path, text: str, program: str | None) -> None:
+def _write(environment: DrillEnvironment, path: Path, text: str, program: str | None) -> None:
     path.write_text(text, encoding="utf-8")
     if program:
-        site.stack.supervisor.stop_program(program)
-        site.stack.supervisor.start_program(program)
+        environment.stack.supervisor.stop_program(program)
+        environment.stack.supervisor.start_program(program)
 
 
 @contextmanager
-def _busy(_: Site) -> Iterator[None]:
+def _busy(_: DrillEnvironment) -> Iterator[None]:
     burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(psutil.cpu_count() or 1)]
     try:
         yield
@@ -119,36 +120,36 @@ def _busy(_: Site) -> Iterator[None]:
 
 
 @contextmanager
-def _without_students(site: Site) -> Iterator[None]:
-    site.load.send_signal(signal.SIGSTOP)
+def _without_students(environment: DrillEnvironment) -> Iterator[None]:
+    environment.load.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        site.load.send_signal(signal.SIGCONT)
+        environment.load.send_signal(signal.SIGCONT)
 
 
 @contextmanager
-def _long_without_collector(site: Site) -> Iterator[None]:
-    """What the app drops meanwhile, it can tell only afterwards."""
-    with _stopped("collector")(site):
-        time.sleep(45)  # until its queue of 2048 spans has overflown and a few batches were given up
+def _long_without_collector(environment: DrillEnvironment) -> Iterator[None]:
+    """The app reports what it dropped only after the Collector is back."""
+    with _stopped("collector")(environment):
+        time.sleep(45)  # until its queue of 2048 spans has overflowed and a few batches were given up
     yield
 
 
 @contextmanager
-def _broken_rule(site: Site) -> Iterator[None]:
-    rules = site.configuration / "alerts" / "rules" / "broken.yaml"
+def _broken_rule(environment: DrillEnvironment) -> Iterator[None]:
+    rules = environment.configuration / "alerts" / "rules" / "broken.yaml"
     rules.write_text("groups: [{name: broken, rules: [{record: broken, expr: up * on () up}]}]\n", encoding="utf-8")
     try:
-        _reload(site)
+        _reload(environment)
         yield
     finally:
         rules.unlink()
-        _reload(site)
+        _reload(environment)
 
 
-def _reload(site: Site) -> None:
-    psutil.Process(site.stack.supervisor.processes()["prometheus"]["pid"]).send_signal(signal.SIGHUP)
+def _reload(environment: DrillEnvironment) -> None:
+    psutil.Process(environment.stack.supervisor.processes()["prometheus"]["pid"]).send_signal(signal.SIGHUP)
 
 
 _LIMITS: Final = r"limit_mib: 512\n    spike_limit_mib: 128"
@@ -205,53 +206,53 @@ _EVERY: Final = (
     Drill(alert="RuleEvaluationFailing", fault="a rule matches many to many", inject=_broken_rule),
     Drill(
         alert="NotificationsFailing",
-        fault="nobody listens where the watchdog reports",
+        fault="no one listens where the watchdog reports",
         inject=_edited("alerts/receivers/watchdog.url", ".+", f"http://{_NOWHERE}/", program=None),
     ),
 )
 DRILLS: Final[Mapping[str, Drill]] = {drill.alert: drill for drill in _EVERY}
 
 NOT_DRILLED: Final[Mapping[str, str]] = {
-    "HighMemoryUsage": "it would take 12 GB from whoever else uses the machine",
+    "HighMemoryUsage": "it would take 12 GB of the machine's memory",
     "LowDiskSpace": "it would fill the disk of the machine",
-    "Watchdog": "it always fires: the page of the pager says when it was heard last",
+    "Watchdog": "it always fires: the pager's page shows when it last arrived",
 }
 
 
-def run_drill(drill: Drill, site: Site, tell: Callable[[str], None] = lambda _: None) -> Outcome:
-    """Warm up, do the damage, wait for the notification, undo it, wait for the resolve."""
-    tell("load")
-    _warm_up(site)
-    tell(drill.fault)
+def run_drill(drill: Drill, environment: DrillEnvironment, on_progress: Callable[[str], None] = lambda _: None) -> Outcome:
+    """Warm up, inject the fault, wait for the notification, end the fault, wait for the alert to resolve."""
+    on_progress("load")
+    _warm_up(environment)
+    on_progress(drill.fault)
     since = datetime.now(UTC).isoformat()
     started = time.monotonic()
-    with drill.inject(site):
-        detected = _seconds(started, _DETECT_SECONDS, site, drill, "firing")
-    tell("the fault is gone")
+    with drill.inject(environment):
+        detected = _seconds(started, _DETECT_SECONDS, environment, drill, "firing")
+    on_progress("the fault is gone")
     ended = time.monotonic()
-    resolved = _seconds(ended, _RESOLVE_SECONDS, site, drill, "resolved") if detected is not None else None
-    others = {one["labels"]["alertname"] for one in site.notifications() if one["startsAt"] > since} - {drill.alert}
-    return Outcome(drill=drill, detected=detected, resolved=resolved, others=tuple(sorted(others)))
+    resolved = _seconds(ended, _RESOLVE_SECONDS, environment, drill, "resolved") if detected is not None else None
+    later = {alert["labels"]["alertname"] for alert in environment.notifications() if alert["startsAt"] > since}
+    return Outcome(drill=drill, detected=detected, resolved=resolved, others=tuple(sorted(later - {drill.alert})))
 
 
-def _warm_up(site: Site) -> None:
-    with Backends(site.ports) as backends:
+def _warm_up(environment: DrillEnvironment) -> None:
+    with Backends(environment.ports) as backends:
         rates = "job:http_request_duration_seconds:p95_rate2m > 0 and on (job) job:api:up == 1"
         wait_for(lambda: backends.query(rates), bool, seconds=60)
     time.sleep(_WARM_SECONDS)
 
 
-def _seconds(since: float, limit: float, site: Site, drill: Drill, status: str) -> float | None:
+def _seconds(since: float, limit: float, environment: DrillEnvironment, drill: Drill, status: str) -> float | None:
     def happened() -> bool:
-        _probe(site)
-        return site.notified(drill.alert, status, drill.labels)
+        _probe(environment)
+        return environment.notified(drill.alert, status, drill.labels)
 
     return time.monotonic() - since if wait_for(happened, bool, seconds=limit) else None
 
 
-def _probe(site: Site) -> None:
+def _probe(environment: DrillEnvironment) -> None:
     """Ask for the tutor's health, as an orchestrator would all the time."""
     try:
-        httpx2.get(f"http://{LOOPBACK}:{site.ports['app']}/health", timeout=2, trust_env=False)
+        httpx2.get(f"http://{LOOPBACK}:{environment.ports['app']}/health", timeout=2, trust_env=False)
     except httpx2.HTTPError:
         return

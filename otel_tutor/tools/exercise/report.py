@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from otel_tutor.tools.exercise.load import LoadResult
-from otel_tutor.tools.stack.backends import Backends, Exemplar, Sample, Span, wait_for
+from otel_tutor.tools.stack.backends import Backends, Exemplar, Sample, Span
+from otel_tutor.tools.stack.polling import wait_for
 
 __all__ = ["Percentiles", "Report", "read_report"]
 
@@ -43,12 +44,12 @@ class Report:
 
     def missing(self, load: LoadResult) -> list[str]:
         """What did not arrive of what was sent, a line each."""
-        sent, found = sum(load.requests.values()), sum(self.requests.values())
+        sent, stored = sum(load.requests.values()), sum(self.requests.values())
         asked, counted = sum(load.questions.values()), sum(self.questions.values())
         arrived = {
-            f"of {sent} requests {found} are in http_requests_total": self.requests == load.requests,
+            f"of {sent} requests {stored} are in http_requests_total": self.requests == load.requests,
             f"of {asked} questions {counted} are in student_questions_total": asked == counted,
-            "a latency family has no values": all(one.p99 > 0 for one in self.latencies.values()),
+            "a latency family has no values": all(latency.p99 > 0 for latency in self.latencies.values()),
             "no bucket of /ask has an exemplar": self.exemplar is not None,
             "the exemplar's trace is not in Jaeger": bool(self.trace),
             "the trace has no line in VictoriaLogs": bool(self.logs),
@@ -75,7 +76,10 @@ def read_report(backends: Backends, load: LoadResult) -> Report:
 def _requests(backends: Backends) -> dict[tuple[str, str, int], int]:
     """Requests by method, route and status."""
     samples = backends.query(f"sum by (method, endpoint, status) (http_requests_total{{{_JOB}}})")
-    return {(one.labels["method"], one.labels["endpoint"], int(one.labels["status"])): int(one.value) for one in samples}
+    return {
+        (sample.labels["method"], sample.labels["endpoint"], int(sample.labels["status"])): int(sample.value)
+        for sample in samples
+    }
 
 
 def _by(samples: Sequence[Sample], label: str) -> dict[str, int]:
@@ -97,7 +101,7 @@ def _slowest(backends: Backends, seconds: float) -> tuple[Exemplar | None, list[
     exemplars = wait_for(lambda: backends.exemplars(_SLOWEST, seconds=seconds), bool, seconds=_ARRIVAL_SECONDS)
     if not exemplars:
         return None, [], []
-    exemplar = max(exemplars, key=lambda one: one.value)
+    exemplar = max(exemplars, key=lambda exemplar: exemplar.value)
     trace = wait_for(lambda: backends.trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
     logs = wait_for(lambda: backends.logs_of_trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
     return exemplar, trace, logs

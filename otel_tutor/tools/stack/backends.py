@@ -1,23 +1,21 @@
 """What arrived, read back from where it is kept: Prometheus, Jaeger and VictoriaLogs."""
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx2
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
-__all__ = ["Backends", "Exemplar", "Sample", "Span", "tree", "wait_for"]
-
-T = TypeVar("T")
+__all__ = ["NEWEST", "WINDOW", "Backends", "Exemplar", "Sample", "Span", "tree"]
 
 _TIMEOUT: Final = 10.0  # seconds for one query
+WINDOW: Final = 900  # seconds that are looked at for slow traces and for exemplars
+NEWEST: Final = 200  # traces: Jaeger answers with whole ones, some 10 kB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +75,37 @@ class Backends:
         answer = self._get(
             f"{self.prometheus}/api/v1/query_range", query=expression, start=str(now - seconds), end=str(now), step=str(step)
         ).json()
-        return [(one["metric"], [float(value) for _, value in one["values"]]) for one in answer["data"]["result"]]
+        return [(series["metric"], [float(value) for _, value in series["values"]]) for series in answer["data"]["result"]]
 
-    def slowest(self, service: str, *, seconds: float = 900, limit: int = 200, errors: bool = False) -> list[Span]:
-        """The roots of the last traces of a service, or of those with an error; slowest first, `trace_id` among the tags."""
+    def slowest(self, service: str, *, errors: bool = False) -> list[Span]:
+        """The roots of the newest traces of a service, slowest first, with `trace_id` among the tags.
+
+        Jaeger answers with the newest NEWEST traces of the last WINDOW seconds, with `errors` of those that have an error:
+        where there were more, an older one may be slower. The root of a trace that began outside Jaeger's sight is its first
+        span whose parent is missing.
+        """
         now = time.time()
         answer = self._get(
             f"{self.jaeger}/api/traces",
             service=service,
-            start=str(int((now - seconds) * 1e6)),
+            start=str(int((now - WINDOW) * 1e6)),
             end=str(int(now * 1e6)),
-            limit=str(limit),
+            limit=str(NEWEST),
             **({"tags": '{"error":"true"}'} if errors else {}),
         ).json()
-        spans = [(one["traceID"], _span(span, one["processes"])) for one in answer["data"] for span in one["spans"]]
-        roots = [replace(span, tags={**span.tags, "trace_id": trace}) for trace, span in spans if span.parent_id is None]
+        roots = [_root(trace) for trace in answer["data"] if trace["spans"]]
         return sorted(roots, key=lambda span: -span.duration)
 
-    def exemplars(self, expression: str, *, seconds: float = 900) -> list[Exemplar]:
+    def exemplars(self, expression: str, *, seconds: float = WINDOW) -> list[Exemplar]:
         """The exemplars of the series in a PromQL expression, of the last `seconds`."""
         now = time.time()
         answer = self._get(
             f"{self.prometheus}/api/v1/query_exemplars", query=expression, start=str(now - seconds), end=str(now)
         ).json()
         return [
-            Exemplar(series["seriesLabels"], float(one["value"]), one["labels"].get("trace_id", ""))
+            Exemplar(series["seriesLabels"], float(exemplar["value"]), exemplar["labels"].get("trace_id", ""))
             for series in answer["data"]
-            for one in series["exemplars"]
+            for exemplar in series["exemplars"]
         ]
 
     def trace(self, trace_id: str) -> list[Span]:
@@ -113,13 +115,8 @@ class Backends:
             return []
         traces = _checked(response).json()["data"]
         return sorted(
-            (_span(span, one["processes"]) for one in traces for span in one["spans"]), key=lambda span: span.start
+            (_span(span, trace["processes"]) for trace in traces for span in trace["spans"]), key=lambda span: span.start
         )
-
-    def operations(self, service: str) -> list[str]:
-        """The names of the spans that Jaeger has of a service."""
-        answer = self._get(f"{self.jaeger}/api/services/{service}/operations").json()
-        return list(answer["data"] or ())
 
     def logs(self, query: str, *, limit: int = 1000) -> list[dict[str, str]]:
         """The log records of a LogsQL query, oldest first, each a mapping of fields; `_msg` is the text."""
@@ -141,20 +138,6 @@ class Backends:
             raise StackError(f"{url} does not answer ({error or type(error).__name__}): see `otel-tutor status`") from None
 
 
-def wait_for(read: Callable[[], T], until: Callable[[T], bool], *, seconds: float) -> T:
-    """What `read` returns once `until` holds for it, or its last answer when `seconds` are over."""
-    last: list[T] = []
-
-    def attempt() -> bool:
-        last[:] = [read()]
-        return until(last[0])
-
-    retrying = Retrying(stop=stop_after_delay(seconds), wait=wait_fixed(0.25), retry=retry_if_result(lambda done: not done))
-    with contextlib.suppress(RetryError):
-        retrying(attempt)
-    return last[0]
-
-
 def tree(spans: list[Span]) -> Iterator[tuple[int, Span]]:
     """Spans with their depth, parents before children; a span whose parent is missing is a root."""
     known = {span.span_id for span in spans}
@@ -168,10 +151,18 @@ def tree(spans: list[Span]) -> Iterator[tuple[int, Span]]:
     yield from walk(None, 0)
 
 
+def _root(trace: Mapping[str, Any]) -> Span:
+    spans = [_span(span, trace["processes"]) for span in trace["spans"]]
+    known = {span.span_id for span in spans}
+    parentless = [span for span in spans if span.parent_id not in known] or spans
+    root = min(parentless, key=lambda span: (span.parent_id is not None, span.start))
+    return replace(root, tags={**root.tags, "trace_id": trace["traceID"]})
+
+
 def _checked(response: httpx2.Response) -> httpx2.Response:
     if response.is_error:
-        said = " ".join(response.text.split())[:200]
-        raise StackError(f"{response.url.copy_with(query=None)} answered {response.status_code}: {said}")
+        reason = " ".join(response.text.split())[:200]
+        raise StackError(f"{response.url.copy_with(query=None)} answered {response.status_code}: {reason}")
     return response
 
 

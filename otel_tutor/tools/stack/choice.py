@@ -3,32 +3,28 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.containers.engine import Engine, find_engine
 from otel_tutor.tools.stack.containers.stack import ContainerStack
-from otel_tutor.tools.stack.native.stack import Stack
-from otel_tutor.tools.stack.state import Record
+from otel_tutor.tools.stack.native.stack import NativeStack
+from otel_tutor.tools.stack.progress import SILENT, Progress
+from otel_tutor.tools.stack.protocol import COMPOSE, NATIVE, Stack
+from otel_tutor.tools.stack.state import StackState
 
-__all__ = ["COMPOSE", "NATIVE", "AnyStack", "choose_stack", "current", "requested"]
-
-NATIVE: Final = "native"
-COMPOSE: Final = "compose"
-
-AnyStack = Stack | ContainerStack
+__all__ = ["choose_stack", "requested_mode", "running_stack"]
 
 
-def current(data: Path) -> AnyStack:
-    """What was started on a data folder; where nothing was, the native stack, which can tell."""
+def running_stack(data: Path) -> Stack:
+    """The stack that was started on a data folder; the native one where none was, which then is not running."""
     try:
-        engine = Record(data).read().get("engine")
+        engine = StackState(data).read().get("engine")
     except StackError:  # none was started, or what it left is damaged
         engine = None
-    return ContainerStack(data, Engine(engine["program"], tuple(engine["compose"]))) if engine else Stack(data)
+    return ContainerStack(data, Engine(engine["program"], tuple(engine["compose"]))) if engine else NativeStack(data)
 
 
-def requested(option: str | None) -> str | None:
+def requested_mode(option: str | None) -> str | None:
     """The mode that is asked for: by option, else by OTEL_TUTOR_MODE; None leaves it to what the machine has.
 
     Raises StackError for one that does not exist.
@@ -40,26 +36,41 @@ def requested(option: str | None) -> str | None:
 
 
 def choose_stack(
-    mode: str | None, data: Path, *, without: Sequence[str] = (), tell: Callable[[str], None], say: Callable[[str], None]
-) -> AnyStack:
-    """The stack to start: containers where an engine answers and has the images or can get them, else processes.
+    mode: str | None,
+    data: Path,
+    *,
+    without: Sequence[str] = (),
+    die_with_parent: bool = False,
+    progress: Progress = SILENT,
+    warn: Callable[[str], None],
+) -> Stack:
+    """The stack to start, prepared: containers where an engine answers and has the images or can get them, else processes.
 
-    `without` are services that will not be started; `tell` hears what is done, `say` why containers are not used although
-    an engine is there. Raises StackError where containers are asked for and cannot be had.
+    `without` are components that will not be started; processes can be made to end with this one by `die_with_parent`.
+    `warn` is called with the reason when there is an engine and containers are not used all the same.
+    Raises StackError where containers are asked for and cannot be had, or nothing can.
     """
-    if mode == NATIVE:
-        return Stack(data)
+    native = NativeStack(data, die_with_parent=die_with_parent)
+    stack = native if mode == NATIVE else _containers(mode, data, without, progress, warn) or native
+    stack.prepare(without=without, progress=progress)
+    return stack
+
+
+def _containers(
+    mode: str | None, data: Path, without: Sequence[str], progress: Progress, warn: Callable[[str], None]
+) -> Stack | None:
+    progress.step("looking for a container engine")
     engine = find_engine()
     if engine is None:
         if mode == COMPOSE:
             raise StackError("no container engine with a compose answers: start Docker or Podman, or leave out --compose")
-        return Stack(data)
+        return None
     stack = ContainerStack(data, engine)
     try:
-        stack.provide(without=without, tell=tell)
+        stack.prepare(without=without, progress=progress)
     except StackError as error:
         if mode == COMPOSE:
             raise
-        say(f"Running as processes: {error}.")
-        return Stack(data)
+        warn(f"Running as processes: {error}.")
+        return None
     return stack

@@ -1,4 +1,4 @@
-"""The components' own configuration files: checked, then copied to where the components read them."""
+"""The components' configuration files: checked, then rendered to where the components read them."""
 
 import re
 import shutil
@@ -13,9 +13,17 @@ from otel_tutor.errors import StackError
 from otel_tutor.tools.objectives import write_rules
 from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.tools.stack.output import last_line
 from otel_tutor.tools.stack.ports import DEFAULTS, LOOPBACK, Ports
 
-__all__ = ["check_by_components", "check_yaml", "collector_files", "lay_out", "lay_out_boards", "lay_out_for_containers"]
+__all__ = [
+    "check_by_components",
+    "check_yaml",
+    "collector_files",
+    "render_config",
+    "render_config_for_containers",
+    "render_dashboards",
+]
 
 _FOLDERS: Final = ("collector", "alerts")
 _BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
@@ -30,7 +38,7 @@ def check_yaml(source: Path) -> None:
                 yaml.safe_load(path.read_text(encoding="utf-8"))
             except yaml.MarkedYAMLError as error:
                 line = f" line {error.problem_mark.line + 1}" if error.problem_mark else ""
-                raise StackError(f"{path}{line}: not valid YAML: {error.problem}; mend that line") from None
+                raise StackError(f"{path}{line}: not valid YAML: {error.problem}; fix that line") from None
             except (OSError, UnicodeError, yaml.YAMLError) as error:
                 raise StackError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
 
@@ -45,8 +53,8 @@ def collector_files(source: Path, overlays: Sequence[str] = ()) -> list[Path]:
     for overlay in overlays:
         path = Path(overlay).absolute() if "/" in overlay else collector / "overlays" / f"{overlay}.yaml"
         if not path.is_file():
-            shipped = ", ".join(sorted(one.stem for one in (collector / "overlays").glob("*.yaml")))
-            raise StackError(f"overlay {overlay!r} does not exist: use one of {shipped}, or a path to a file of your own")
+            names = ", ".join(sorted(file.stem for file in (collector / "overlays").glob("*.yaml")))
+            raise StackError(f"overlay {overlay!r} does not exist: use one of {names}, or a path to your file")
         files.append(path)
     return files
 
@@ -54,7 +62,7 @@ def collector_files(source: Path, overlays: Sequence[str] = ()) -> list[Path]:
 def check_by_components(
     binaries: Binaries, source: Path, environment: Mapping[str, str], overlays: Sequence[str] = ()
 ) -> None:
-    """Have each component check its own files. Raises StackError with what it objects to."""
+    """Have each component check its files. Raises StackError with its objection."""
     backends, files = source / "collector" / "backends", collector_files(source, overlays)
     checks: dict[str, list[str | Path]] = {
         f"collector/{' with '.join(path.name for path in files)}": [
@@ -69,12 +77,11 @@ def check_by_components(
     for name, command in checks.items():
         answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
         if answer.returncode:
-            said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip()]
-            raise StackError(f"{name} is not valid: {said[-1] if said else 'no reason given'} (in {source})")
+            raise StackError(f"{name} is not valid: {last_line(answer.stdout + answer.stderr)} (in {source})")
 
 
-def lay_out(source: Path, target: Path, ports: Ports) -> None:
-    """Put a fresh copy where the components read it, with this machine's addresses in it, and the rules of its objectives.
+def render_config(source: Path, target: Path, ports: Ports) -> None:
+    """Write a fresh copy to where the components read it, with this machine's addresses and the rules of its objectives.
 
     Raises OSError, and ConfigurationError for objectives that cannot be.
     """
@@ -86,24 +93,24 @@ def lay_out(source: Path, target: Path, ports: Ports) -> None:
         "alertmanager": [_target(ports["alertmanager"])],
         "stack": [_target(ports[port], job=job) for job, port in own_metrics],
     }
-    for name, one in targets.items():
+    for name, entries in targets.items():
         path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(one), encoding="utf-8")
+        path.write_text(yaml.safe_dump(entries), encoding="utf-8")
     for path in (target / "alerts" / "receivers").iterdir():
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace(_PAGER, f"http://{LOOPBACK}:{ports['pager']}/"), encoding="utf-8")
-    _address(target, ports)
+    _rewrite_ports(target, ports)
 
 
-def lay_out_for_containers(source: Path, target: Path, ports: Ports) -> None:
-    """The same for components that know each other by name, and Grafana's files besides."""
+def render_config_for_containers(source: Path, target: Path, ports: Ports) -> None:
+    """The same for components that know each other by name, with Grafana's files."""
     _copy(source, target)
-    lay_out_boards(source, target)
-    _address(target, ports)
+    render_dashboards(source, target)
+    _rewrite_ports(target, ports)
 
 
-def lay_out_boards(source: Path, target: Path) -> None:
-    """Put a fresh copy of what Grafana reads into `target`. Raises OSError."""
+def render_dashboards(source: Path, target: Path) -> None:
+    """Write a fresh copy of what Grafana reads into `target`. Raises OSError."""
     for part in ("json", "provisioning"):
         shutil.rmtree(target / "dashboards" / part, ignore_errors=True)
         shutil.copytree(source / "dashboards" / part, target / "dashboards" / part)
@@ -116,13 +123,13 @@ def _copy(source: Path, target: Path) -> None:
     write_rules(target)
 
 
-def _address(target: Path, ports: Ports) -> None:
-    """Links that people open, as this machine has them; an address of the user's own stays."""
+def _rewrite_ports(target: Path, ports: Ports) -> None:
+    """Give the links that people open the ports of this machine; other addresses stay."""
     for path in (target / "alerts").glob("r*/*.*"):  # receivers, rules, runbooks
         text = path.read_text(encoding="utf-8")
         for name, default in DEFAULTS.items():
             text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
-        text = re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda found: f"localhost:{ports[found[1]]}", text)
+        text = re.sub(r"\blocalhost:\{([a-z-]+)\}", lambda name: f"localhost:{ports[name[1]]}", text)
         path.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Dashboards, ours and the user's: each file read as Grafana would, its PromQL checked by Prometheus' own tool."""
+"""Dashboards, shipped or the user's: each file is read as Grafana would, its PromQL is checked by promtool."""
 
 import json
 import re
@@ -13,20 +13,20 @@ import yaml
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.native.build import Binaries
 
-__all__ = ["check_boards"]
+__all__ = ["check_dashboards"]
 
 _VARIABLE: Final = re.compile(r"\$(?:\{\w+(?::\w+)?\}|\w+)")
 _DURATION: Final = re.compile(rf"(\[|offset ){_VARIABLE.pattern}")
 
 
-def check_boards(binaries: Binaries, source: Path) -> None:
+def check_dashboards(binaries: Binaries, source: Path) -> None:
     """Check every file of `dashboards/json`. Raises StackError with the first mistake."""
     uids: dict[str, Path] = {}
     for path in sorted((source / "dashboards" / "json").glob("*.json")):
         board = _read(path)
         uid = board.get("uid")
         if uid in uids:
-            raise StackError(f"{path}: its uid {uid!r} is that of {uids[uid].name}: give it one of its own")
+            raise StackError(f"{path}: its uid {uid!r} is that of {uids[uid].name}: give it another")
         if uid:
             uids[uid] = path
         _check_queries(binaries, path, board)
@@ -36,11 +36,11 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         board = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise StackError(f"{path} line {error.lineno}: not valid JSON: {error.msg}; mend that line") from None
+        raise StackError(f"{path} line {error.lineno}: not valid JSON: {error.msg}; fix that line") from None
     except (OSError, UnicodeError) as error:
         raise StackError(f"{path}: cannot be read: {error}") from None
     if not isinstance(board, dict) or not board.get("title") or not isinstance(board.get("panels"), list):
-        raise StackError(f"{path}: is no dashboard: it needs a title and panels, as Grafana's JSON export has them")
+        raise StackError(f"{path}: it needs a title and panels, as Grafana's JSON export has them")
     return board
 
 
@@ -56,10 +56,10 @@ def _check_queries(binaries: Binaries, path: Path, board: Mapping[str, Any]) -> 
         command = [str(binaries["promtool"]), "check", "rules", "--lint=none", file.name]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        said = next((line for line in answer.stderr.splitlines() if "panel:" in line), answer.stderr.strip())
-        number = re.search(r'"?panel:(\d+)', said)
+        objection = next((line for line in answer.stderr.splitlines() if "panel:" in line), answer.stderr.strip())
+        number = re.search(r'"?panel:(\d+)', objection)
         title = queries[int(number[1])][0] if number else "?"
-        raise StackError(f"{path}: panel {title!r}: {said.rpartition('could not parse expression: ')[2].strip()}")
+        raise StackError(f"{path}: panel {title!r}: {objection.rpartition('could not parse expression: ')[2].strip()}")
 
 
 def _queries(panels: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

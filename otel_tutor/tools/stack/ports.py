@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import psutil
@@ -10,7 +10,7 @@ import psutil
 from otel_tutor.errors import PortTakenError, StackError
 from otel_tutor.tools.stack.components import PORTS
 
-__all__ = ["DEFAULTS", "Ports", "check_free", "choose", "page_url", "variable"]
+__all__ = ["DEFAULTS", "Ports", "check_free", "choose", "page_url", "parse_override", "variable"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -32,31 +32,36 @@ def page_url(page: tuple[str, str], ports: Ports) -> str:
     return f"http://{LOOPBACK}:{ports[name]}{path}"
 
 
-def choose(overrides: Iterable[str] = (), environ: Mapping[str, str] = os.environ) -> dict[str, int]:
-    """The ports to use: `NAME=NUMBER` overrides first, then the environment, then the defaults.
+def parse_override(override: str) -> tuple[str, int]:
+    """The port and the number that `NAME=NUMBER` gives it. Raises StackError for a name or number that does not exist."""
+    name, _, number = override.partition("=")
+    if name not in DEFAULTS:
+        raise StackError(f"there is no port {name!r}: choose one of {', '.join(DEFAULTS)}")
+    return name, _number(name, number)
 
-    Raises StackError for a name or number that does not exist.
+
+def choose(overrides: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> dict[str, int]:
+    """The ports to use: overrides first, then the environment, then the defaults.
+
+    Raises StackError for a number in the environment that is no port, and for one port that is given twice.
     """
-    given = {name: environ[variable(name)] for name in DEFAULTS if environ.get(variable(name))}
-    for override in overrides:
-        name, _, number = override.partition("=")
-        if name not in DEFAULTS:
-            raise StackError(f"--port {override!r}: there is no port {name!r}: choose one of {', '.join(DEFAULTS)}")
-        given[name] = number
-    chosen = dict(DEFAULTS)
-    for name, number in given.items():
-        if not number.isdecimal() or not 0 < int(number) <= _HIGHEST:
-            raise StackError(f"port {name}={number!r} is not a port: use a number from 1 to {_HIGHEST}")
-        chosen[name] = int(number)
-    for port in set(chosen.values()):
-        names = [name for name, one in chosen.items() if one == port]
+    set_there = {name: environ[variable(name)] for name in DEFAULTS if environ.get(variable(name))}
+    chosen = {**DEFAULTS, **{name: _number(name, text) for name, text in set_there.items()}, **overrides}
+    for number in set(chosen.values()):
+        names = [name for name in chosen if chosen[name] == number]
         if len(names) > 1:
-            raise StackError(f"port {port} is given to {' and '.join(names)}: give each its own with --port NAME=NUMBER")
+            raise StackError(f"port {number} is given to {' and '.join(names)}: give each another with --port NAME=NUMBER")
     return chosen
 
 
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _HIGHEST:
+        raise StackError(f"port {name}={text!r} is not a port: use a number from 1 to {_HIGHEST}")
+    return int(text)
+
+
 def check_free(ports: Ports) -> None:
-    """Raise PortTakenError for the first port somebody listens on, naming who it is and the way out."""
+    """Raise PortTakenError for the first port that another process listens on, with its name and the way out."""
     for name, number in ports.items():
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,6 +1,6 @@
-"""The stack's files in a project of the user's own: written there once, edited there, and used from there.
+"""The stack's files in a user's project: written there once, edited there, and used from there.
 
-What was written is remembered by its hash: a later version takes the place of what nobody edited, and of nothing else.
+The manifest remembers each file by its hash: a later version replaces what no one edited, and nothing else.
 """
 
 import difflib
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from otel_tutor.errors import StackError
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.settings import shipped_config_dir
 
-__all__ = ["MARK", "Written", "configured", "write"]
+__all__ = ["MANIFEST", "Written", "active_config_dir", "write"]
 
-MARK: Final = ".otel-tutor.json"
+MANIFEST: Final = ".otel-tutor.json"
 _PARTS: Final = ("compose.yaml", ".env.example", "collector", "alerts", "dashboards/json", "dashboards/provisioning")
 _NOT: Final = "build"  # what components are built from stays with the package
 
@@ -31,10 +31,10 @@ class Written:
     removed: list[str] = field(default_factory=list)
 
 
-def configured() -> Path:
-    """The configuration in effect: that of the project this is called in, or of a folder above it, else the shipped one."""
+def active_config_dir() -> Path:
+    """The folder of the configuration in effect: the project this is called in, or one above it, else what is shipped."""
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / MARK).is_file()), shipped())
+    return next((folder for folder in (here, *here.parents) if (folder / MANIFEST).is_file()), shipped_config_dir())
 
 
 def write(target: Path) -> Written:
@@ -43,7 +43,7 @@ def write(target: Path) -> Written:
     try:
         for name, content in _files():
             _write(target, name, content, known, written)
-        (target / MARK).write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (target / MANIFEST).write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     except OSError as error:
         raise StackError(f"{target} cannot be written ({error.strerror}): choose another folder") from None
     return written
@@ -71,7 +71,7 @@ def _write(target: Path, name: str, content: bytes, known: dict[str, str], writt
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    source = shipped()
+    source = shipped_config_dir()
     for part in _PARTS:
         for path in [source / part, *sorted((source / part).rglob("*"))]:
             name = path.relative_to(source)
@@ -80,11 +80,11 @@ def _files() -> Iterator[tuple[str, bytes]]:
 
 
 def _known(target: Path) -> dict[str, str]:
-    path = target / MARK
+    path = target / MANIFEST
     try:
         known: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError):
-        raise StackError(f"{path} is damaged: remove it; your files stay, and are then all held for edited") from None
+        raise StackError(f"{path} is damaged: remove it; your files stay, and will be treated as edited") from None
     return dict(known)
 
 
@@ -93,5 +93,5 @@ def _hash(content: bytes) -> str:
 
 
 def _difference(name: str, content: bytes, there: bytes) -> str:
-    before, after = (one.decode("utf-8", "replace").splitlines() for one in (content, there))
+    before, after = (text.decode("utf-8", "replace").splitlines() for text in (content, there))
     return "\n".join(difflib.unified_diff(before, after, f"shipped/{name}", f"yours/{name}", lineterm="", n=1))

@@ -8,10 +8,10 @@ from typing import Any
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.ports import Ports
 
-__all__ = ["Record"]
+__all__ = ["StackState"]
 
 
-class Record:
+class StackState:
     """The file that is there while a stack is up, or was left by one that died."""
 
     def __init__(self, data: Path) -> None:
@@ -32,10 +32,10 @@ class Record:
     def read(self) -> dict[str, Any]:
         """All of it. Raises StackError when no stack was started."""
         try:
-            recorded: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
+            state: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise StackError("the stack is not running: start it with `otel-tutor up`") from None
-        return recorded
+        return state
 
     @property
     def ports(self) -> dict[str, int]:

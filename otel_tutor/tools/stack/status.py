@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-import httpx2
-
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.components import COMPONENTS
 
-__all__ = ["Status", "answers", "seconds_since_data"]
+__all__ = ["Status", "seconds_since_data"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +21,6 @@ class Status:
     ready: bool
     version: str  # of the component; empty where that is not known
     memory: int  # bytes; 0 where that is not known
-
-
-def answers(url: str) -> bool:
-    """Whether 200 is the answer."""
-    try:
-        return httpx2.get(url, timeout=2, trust_env=False).status_code == httpx2.codes.OK
-    except httpx2.HTTPError:
-        return False
 
 
 def seconds_since_data(backends: Backends) -> dict[str, float]:

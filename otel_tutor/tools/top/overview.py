@@ -1,4 +1,4 @@
-"""The overview's panels, read from its dashboard, and what the backends say to their queries."""
+"""The overview's panels, read from its dashboard, and the backends' answers to their queries."""
 
 import json
 import math
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import humanize
+
 from otel_tutor.tools.stack.backends import Backends, Span
 
 __all__ = ["Frame", "Panel", "Reading", "read_frame", "read_panels", "shown"]
@@ -15,7 +17,6 @@ __all__ = ["Frame", "Panel", "Reading", "read_frame", "read_panels", "shown"]
 HISTORY: Final = 900  # seconds of a curve
 _STEP: Final = 15
 _UNITS: Final = {"reqps": " req/s", "percent": " %", "short": "", "s": " s"}
-_BYTES: Final = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,16 +62,16 @@ class Frame:
 def read_panels(configuration: Path) -> list[Panel]:
     """The panels of the overview in a configuration folder."""
     board = json.loads((configuration / "dashboards" / "json" / "otel-tutor-overview.json").read_text(encoding="utf-8"))
-    return [_panel(one) for one in board["panels"]]
+    return [_panel(panel) for panel in board["panels"]]
 
 
-def _panel(given: Mapping[str, Any]) -> Panel:
-    field = given["fieldConfig"]["defaults"]
+def _panel(panel: Mapping[str, Any]) -> Panel:
+    field = panel["fieldConfig"]["defaults"]
     return Panel(
-        title=given["title"],
-        kind=given["type"],
+        title=panel["title"],
+        kind=panel["type"],
         unit=field["unit"],
-        queries=[(target["expr"], target["legendFormat"]) for target in given["targets"]],
+        queries=[(target["expr"], target["legendFormat"]) for target in panel["targets"]],
         limit=field["thresholds"]["steps"][-1]["value"],
         highest=field.get("max"),
     )
@@ -80,31 +81,35 @@ def read_frame(backends: Backends, panels: Sequence[Panel]) -> Frame:
     """What is there now. Raises StackError when a backend does not answer."""
     firing = backends.query('ALERTS{alertstate="firing",alertname!="Watchdog"}')
     left = backends.query("1 - slo:error_ratio:rate30d / on (slo) group_left () (1 - slo:target:ratio)")
-    jobs = sorted({one.labels["job"] for one in backends.query("job:api:up")})
+    jobs = sorted({sample.labels["job"] for sample in backends.query("job:api:up")})
     slow = [span for job in jobs for span in backends.slowest(job)]
     return Frame(
         readings=[_read(backends, panel) for panel in panels],
-        alerts=sorted({f"{one.labels['severity']} {one.labels['alertname']} {one.labels.get('job', '')}" for one in firing}),
-        budgets={one.labels["slo"]: one.value for one in left if one.value == one.value},
+        alerts=sorted({_alert(sample.labels) for sample in firing}),
+        budgets={sample.labels["slo"]: sample.value for sample in left if not math.isnan(sample.value)},
         slowest=sorted(slow, key=lambda span: -span.duration)[:10],
     )
+
+
+def _alert(labels: Mapping[str, str]) -> str:
+    return f"{labels['severity']} {labels['alertname']} {labels.get('job', '')}"
 
 
 def _read(backends: Backends, panel: Panel) -> Reading:
     series: dict[str, Sequence[float]] = {}
     for expression, legend in panel.queries:
-        asked = re.sub(r"\$\w+", ".*", expression.replace("$__rate_interval", "1m").replace("$__range", "1h"))
+        query = re.sub(r"\$\w+", ".*", expression.replace("$__rate_interval", "1m").replace("$__range", "1h"))
         if panel.kind == "timeseries":
-            for labels, values in backends.history(asked, seconds=HISTORY, step=_STEP):
+            for labels, values in backends.history(query, seconds=HISTORY, step=_STEP):
                 series[_named(legend, labels)] = [value for value in values if not math.isnan(value)]
         else:
-            for sample in backends.query(asked):
+            for sample in backends.query(query):
                 series[_named(legend, sample.labels)] = [sample.value]
     return Reading(panel=panel, series=series)
 
 
 def _named(legend: str, labels: Mapping[str, str]) -> str:
-    return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), legend).strip()
+    return re.sub(r"{{(\w+)}}", lambda name: labels.get(name[1], ""), legend).strip()
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -112,7 +117,7 @@ def shown(value: float | None, unit: str) -> str:
     if value is None or math.isnan(value):
         return "no data"
     if unit == "bytes":
-        return f"{value / _BYTES:.1f} GB"
+        return humanize.naturalsize(value)
     if unit == "s" and value < 1:
         return f"{1000 * value:.0f} ms"
     return f"{value:.1f}{_UNITS.get(unit, '')}" if unit != "short" else f"{value:.0f}"

@@ -82,7 +82,7 @@ class Top(App[None]):
     Grid > * { border: round $surface-lighten-2; border-title-color: $text; padding: 0 1; height: 100%; }
     Grid > *:focus { border: round $accent; }
     _Curves, _Bars, #list { column-span: 2; }
-    #said { height: 1; padding: 0 1; }
+    #status { height: 1; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         ("q", "quit", "Quit"),
@@ -106,14 +106,14 @@ class Top(App[None]):
         self._widgets: dict[int, _Number | _Curves | _Bars] = {}
 
     def compose(self) -> ComposeResult:
-        """The panels in the dashboard's order, then the list, then one line that says how things are."""
+        """The panels in the dashboard's order, then the list, then one line on the state of it all."""
         with Grid():
             for number, panel in enumerate(self._panels):
                 widget = self._widgets[number] = _WIDGETS[panel.kind](id=f"panel-{number}")
                 widget.border_title = panel.title
                 yield widget
             yield Static(id="list")
-        yield Static("reading", id="said")
+        yield Static("reading", id="status")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -122,7 +122,7 @@ class Top(App[None]):
         self._read()
 
     def on_resize(self) -> None:
-        """Bars are as wide as there is room."""
+        """Draw again: bars are as wide as the widget."""
         if self._frame:
             self.call_after_refresh(self._show, self._frame)
 
@@ -137,7 +137,7 @@ class Top(App[None]):
             self.call_from_thread(self._show, frame)
 
     def _say(self, line: str, *, bad: bool = False) -> None:
-        self.query_one("#said", Static).update(Text(line, "bold red" if bad else "dim"))
+        self.query_one("#status", Static).update(Text(line, "bold red" if bad else "dim"))
 
     def _show(self, frame: Frame) -> None:
         self._frame = frame
@@ -151,7 +151,7 @@ class Top(App[None]):
         lists: Mapping[str, Sequence[str]] = {
             "alerts": frame.alerts or ["none"],
             "budgets": [f"{name:<16} {left:>7.1%} left" for name, left in sorted(frame.budgets.items())] or ["no data yet"],
-            "traces": [f"{shown(one.duration, 's'):>8} {one.name} {one.tags['trace_id']}" for one in frame.slowest]
+            "traces": [f"{shown(root.duration, 's'):>8} {root.name} {root.tags['trace_id']}" for root in frame.slowest]
             or ["none"],
             "lines": self._lines,
         }
@@ -175,11 +175,11 @@ class Top(App[None]):
         except StackError as error:
             self.call_from_thread(self._say, str(error), bad=True)
         else:
-            self._lines = [f"{one['_time'][11:19]} {one['_msg']}" for one in records] or ["none"]
+            self._lines = [f"{record['_time'][11:19]} {record['_msg']}" for record in records] or ["none"]
             self.call_from_thread(self.action_list, "lines")
 
     def action_deeper(self) -> None:
-        """Say where more is to be found of what has the focus."""
+        """Show the address where more is to be found about what has the focus."""
         number = getattr(self.focused, "id", None) or ""
         panels: dict[str, Panel] = {f"panel-{index}": panel for index, panel in enumerate(self._panels)}
         slow = self._frame.slowest if self._frame else ()

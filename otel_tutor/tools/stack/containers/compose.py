@@ -11,11 +11,11 @@ import yaml
 from dotenv import dotenv_values
 
 import otel_tutor
-from otel_tutor.tools.stack.configuration import collector_files, lay_out_for_containers
-from otel_tutor.tools.stack.files import shipped
+from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.stack.configuration import collector_files, render_config_for_containers
 from otel_tutor.tools.stack.ports import DEFAULTS, Ports, variable
 
-__all__ = ["FILE", "build_context", "environment", "images", "lay_out_services", "services"]
+__all__ = ["FILE", "build_context", "environment", "images", "render_services", "services"]
 
 FILE: Final = "compose.yaml"
 _MOUNTED: Final = "/etc/otel-tutor/collector"  # where the Collector's container has collector/
@@ -39,20 +39,20 @@ def environment(folder: Path) -> dict[str, str]:
     return {**file, **{name: value for name, value in os.environ.items() if value or name not in file}}
 
 
-def lay_out_services(source: Path, target: Path, ports: Ports, overlays: Sequence[str]) -> None:
-    """Put a fresh copy of compose.yaml and of what it mounts into `target`; the Collector reads the overlays as well.
+def render_services(source: Path, target: Path, ports: Ports, overlays: Sequence[str]) -> None:
+    """Write a fresh copy of compose.yaml and of what it mounts into `target`; the Collector reads the overlays as well.
 
     Raises OSError, StackError for an overlay that does not exist, ConfigurationError for objectives that cannot be.
     """
     files = collector_files(source, overlays)
-    lay_out_for_containers(source, target, ports)
+    render_config_for_containers(source, target, ports)
     shutil.copy(source / FILE, target / FILE)
     if overlays:
         _merge(target, source / "collector", files)
 
 
 def _merge(target: Path, collector: Path, files: Sequence[Path]) -> None:
-    """Name the files in the Collector's command; hand on the variables they read, and the files those name."""
+    """Name the files in the Collector's command; pass the variables they read, and the files those name."""
     text = yaml.safe_load((target / FILE).read_text(encoding="utf-8"))
     ports = set(map(variable, DEFAULTS))  # moved where they are published, not inside
     service = text["services"]["collector"]
@@ -70,8 +70,8 @@ def _merge(target: Path, collector: Path, files: Sequence[Path]) -> None:
 
 
 def build_context(scratch: Path) -> Path:
-    """What our own image is built from: the checkout, or the installed package put together as one in `scratch`."""
-    files, package = shipped(), Path(otel_tutor.__file__).parent
+    """What our image is built from: the checkout, or a copy of the installed package in `scratch`, arranged as one."""
+    files, package = shipped_config_dir(), Path(otel_tutor.__file__).parent
     if files == package.parent:
         return files
     context = scratch / "source"

@@ -12,8 +12,9 @@ from typing import Final
 
 from otel_tutor.errors import BuildError
 from otel_tutor.tools.stack.components import MODULES, Module
-from otel_tutor.tools.stack.native.builder import Progress, Workshop, cache_entry
+from otel_tutor.tools.stack.native.builder import ComponentBuilder, cache_entry
 from otel_tutor.tools.stack.native.toolchain import find_go
+from otel_tutor.tools.stack.progress import Progress
 
 __all__ = ["Binaries", "available", "cached", "on_path", "provide"]
 
@@ -27,11 +28,11 @@ def provide(shipped: Path, cache: Path, progress: Progress) -> dict[str, Path]:
     binaries, missing = available(shipped, cache)
     if missing:
         with _disk_errors(cache), _alone(cache):
-            workshop = Workshop(shipped, cache, find_go(cache), progress)
+            builder = ComponentBuilder(shipped, cache, find_go(cache), progress)
             for module in missing:
                 # Another checkout may have built it while we waited.
-                binaries.update(cached(module, shipped, cache) or workshop.build(module))
-            workshop.clear()
+                binaries.update(cached(module, shipped, cache) or builder.build(module))
+            builder.clear()
     return binaries
 
 

@@ -4,36 +4,20 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from otel_tutor.errors import BuildError
 from otel_tutor.tools.stack.components import BUILDER, Module
-from otel_tutor.tools.stack.native import die_with_parent
+from otel_tutor.tools.stack.native.die_with_parent import COMMAND as DIE_WITH_PARENT
+from otel_tutor.tools.stack.progress import Progress
 
-__all__ = ["Progress", "Workshop", "cache_entry"]
+__all__ = ["ComponentBuilder", "cache_entry"]
 
 _MODULES: Final = Path("collector/build")
-
-
-class Progress(Protocol):
-    """Shows how far a build is; packages are what Go compiles one after the other."""
-
-    def fetching(self, module: Module) -> None:
-        """The module's sources are being downloaded."""
-
-    def compiling(self, module: Module, packages: int) -> None:
-        """So many packages are about to be compiled."""
-
-    def compiled(self, module: Module) -> None:
-        """One more package is done."""
-
-    def built(self, module: Module, seconds: float) -> None:
-        """The module's binaries are in the cache."""
 
 
 def cache_entry(module: Module, shipped: Path, cache: Path) -> Path:
@@ -49,7 +33,7 @@ def cache_entry(module: Module, shipped: Path, cache: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ComponentBuilder:
     """Where components are built; sources and intermediate results are thrown away at the end."""
 
     shipped: Path
@@ -123,7 +107,7 @@ class Workshop:
             errors.write(f"$ cd {folder} && {' '.join(command)}\n")
             errors.flush()
             process = subprocess.Popen(
-                [sys.executable, "-IS", die_with_parent.__file__, *command],  # a build ends with the process that started it
+                [*DIE_WITH_PARENT, *command],  # a build ends with the process that started it
                 cwd=folder,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

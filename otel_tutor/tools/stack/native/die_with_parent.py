@@ -9,15 +9,18 @@ import os
 import signal
 import sys
 
+__all__ = ["COMMAND", "main"]
+
+COMMAND = (sys.executable, "-IS", __file__)  # to be put in front of a command
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    """Put this process on the leash, then replace it by the command in its arguments."""
+    """Ask the kernel for the signal, then replace this process by the command in its arguments."""
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the leash was on
+        if os.getppid() != parent:  # it died before the kernel was asked
             sys.exit(1)
     os.execv(sys.argv[1], sys.argv[1:])
 

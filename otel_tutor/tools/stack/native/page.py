@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from otel_tutor.tools.stack.components import BY_NAME, Module
-from otel_tutor.tools.stack.configuration import lay_out_boards
+from otel_tutor.tools.stack.configuration import render_dashboards
 from otel_tutor.tools.stack.containers import compose
-from otel_tutor.tools.stack.files import usable
+from otel_tutor.tools.stack.files import writable_dir
 from otel_tutor.tools.stack.native.build import on_path
-from otel_tutor.tools.stack.native.programs import Layout, Program, program
+from otel_tutor.tools.stack.native.programs import Layout, Program, make_program
 from otel_tutor.tools.stack.ports import LOOPBACK
 
 __all__ = ["Grafana", "find_grafana", "missing_for_top", "page_program"]
@@ -62,7 +62,9 @@ def page_program(layout: Layout, source: Path) -> Program | None:
     """
     if (grafana := find_grafana()) and _GRAFANA.name in compose.services(source):
         return _grafana_program(grafana, source, layout)
-    return None if missing_for_top() else replace(program(_TOP, layout), folder=source)  # from where it finds the dashboards
+    return (
+        None if missing_for_top() else replace(make_program(_TOP, layout), folder=source)
+    )  # from where it finds the dashboards
 
 
 def find_grafana() -> Grafana | None:
@@ -79,8 +81,8 @@ def find_grafana() -> Grafana | None:
 def _grafana_program(grafana: Grafana, source: Path, layout: Layout) -> Program:
     """The program to run, with its dashboards and data sources rendered; it keeps its data beside the others'."""
     files, ports, data = layout.configuration / "dashboards", layout.ports, layout.data / "grafana"
-    with usable(layout.data):
-        lay_out_boards(source, layout.configuration)
+    with writable_dir(layout.data):
+        render_dashboards(source, layout.configuration)
         for path in (files / "provisioning").rglob("*.yaml"):
             text = path.read_text(encoding="utf-8").replace(_IN_CONTAINER, str(files / "json"))
             text = re.sub(r"http://([a-z]+):\d+", lambda address: f"http://{LOOPBACK}:{ports[address[1]]}", text)
@@ -94,7 +96,7 @@ def _grafana_program(grafana: Grafana, source: Path, layout: Layout) -> Program:
         if name != "GF_INSTALL_PLUGINS"  # read by the image's start script alone
     }
     return replace(
-        program(_GRAFANA, layout),
+        make_program(_GRAFANA, layout),
         command=(str(grafana.program), "server", "--homepath", str(grafana.home)),
         environment={
             **settings,

@@ -11,7 +11,7 @@ from otel_tutor.tools.stack.configuration import collector_files
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports, page_url, variable
 
-__all__ = ["Layout", "Program", "program", "stack_environment"]
+__all__ = ["Layout", "Program", "make_program", "stack_environment"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Layout:
         )
 
 
-def program(component: Component, layout: Layout) -> Program:
+def make_program(component: Component, layout: Layout) -> Program:
     """The process of a component."""
     return Program(
         name=component.name,

@@ -8,143 +8,171 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from otel_tutor import __version__
 from otel_tutor.errors import StackError
-from otel_tutor.tools.stack.backends import wait_for
-from otel_tutor.tools.stack.components import COMPONENTS
-from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, lay_out
-from otel_tutor.tools.stack.files import usable
-from otel_tutor.tools.stack.native.build import Binaries
+from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.stack.components import BY_NAME, COMPONENTS
+from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, render_config
+from otel_tutor.tools.stack.files import cache_folder, writable_dir
+from otel_tutor.tools.stack.native.build import Binaries, provide
 from otel_tutor.tools.stack.native.page import page_program
-from otel_tutor.tools.stack.native.programs import Layout, Program, program, stack_environment
+from otel_tutor.tools.stack.native.programs import Layout, Program, make_program, stack_environment
 from otel_tutor.tools.stack.native.supervision import Supervisor
+from otel_tutor.tools.stack.output import last_line
+from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import Ports, check_free
-from otel_tutor.tools.stack.project import configured
-from otel_tutor.tools.stack.state import Record
-from otel_tutor.tools.stack.status import Status, answers
+from otel_tutor.tools.stack.progress import SILENT, Progress
+from otel_tutor.tools.stack.project import active_config_dir
+from otel_tutor.tools.stack.protocol import NATIVE, LogCommand
+from otel_tutor.tools.stack.readiness import answers, wait_until_ready
+from otel_tutor.tools.stack.state import StackState
+from otel_tutor.tools.stack.status import Status
 
-__all__ = ["Stack"]
+__all__ = ["NativeStack"]
 
 _READY_SECONDS: Final = 60  # generous: a component that recovers a large write-ahead log is slow to be ready
 _ALIVE: Final = ("STARTING", "RUNNING")
+_TAIL_LINES: Final = "20"
 
 
-class Stack:
-    """The components that run on one data folder, with the ports they were started with."""
+class NativeStack:
+    """The components that run as processes on one data folder, with the ports they were started with.
 
-    def __init__(self, data: Path) -> None:
+    Without `binaries`, those on PATH or in the cache are used, and what is missing is built. With `die_with_parent`, the
+    stack ends when the process that started it does.
+    """
+
+    mode = NATIVE
+
+    def __init__(self, data: Path, *, binaries: Binaries | None = None, die_with_parent: bool = False) -> None:
         self.data = data
+        self.config_dir = data / "config"
+        self.state = StackState(data)
         self.supervisor = Supervisor(data)
-        self.record = Record(data)
+        self._binaries = binaries
+        self._die_with_parent = die_with_parent
+
+    @property
+    def data_location(self) -> str:
+        """Where the components' data stay: the data folder."""
+        return str(self.data)
 
     def is_running(self) -> bool:
         """Whether this data folder's stack is up."""
-        return self.record.exists() and self.supervisor.is_running()
+        return self.state.exists() and self.supervisor.is_running()
+
+    def prepare(
+        self,
+        *,
+        without: Sequence[str] = (),  # noqa: ARG002 - files are checked with the tools of every component
+        progress: Progress = SILENT,
+    ) -> None:
+        """Build the binaries that are neither installed nor in the cache. Raises BuildError."""
+        if self._binaries is None:
+            self._binaries = provide(shipped_config_dir(), cache_folder(), progress)
 
     def up(
         self,
-        binaries: Binaries,
         ports: Ports,
         *,
         overlays: Sequence[str] = (),
         without: Sequence[str] = (),
         extra: Sequence[Program] = (),
-        leashed: bool = False,
-        prepare: Callable[[Path], None] = lambda _: None,
-        tell: Callable[[str], None] = lambda _: None,
+        edit: Callable[[Path], None] = lambda _: None,
+        progress: Progress = SILENT,
     ) -> None:
-        """Start every program in order, each when the one before is ready; `tell` hears the name of each.
+        """Start every program in order, each when the one before is ready, then those that are `extra`.
 
-        `prepare` may change the copy of the configuration that is laid out for this start.
+        `edit` may change the copy of the configuration that is made for this start.
         `overlays` are merged over the Collector's configuration: names of those shipped, or paths.
-        Raises StackError, with everything stopped again, when one does not get ready. On a leash the stack ends with
-        the process that started it.
+        Raises StackError, with everything stopped again, when one does not get ready.
         """
-        check_yaml(configured())
+        check_yaml(active_config_dir())
+        self.prepare(progress=progress)
         layout = Layout(
-            binaries=binaries, configuration=self.data / "config", data=self.data, ports=ports, overlays=overlays
+            binaries=self._binaries or {}, configuration=self.config_dir, data=self.data, ports=ports, overlays=overlays
         )
         environment = stack_environment(layout)
-        with usable(self.data):
-            check_by_components(binaries, configured(), environment, overlays)
-            lay_out(configured(), layout.configuration, ports)
-        prepare(layout.configuration)
+        with writable_dir(self.data):
+            check_by_components(layout.binaries, active_config_dir(), environment, overlays)
+            render_config(active_config_dir(), self.config_dir, ports)
+        edit(self.config_dir)
         programs = [*_programs(layout, without), *extra]
         self.supervisor.stop()  # what a crash may have left
         used = {name for program in programs for name in program.ports}
         check_free({name: ports[name] for name in ports if name in used})
-        recorded = [
-            {"name": program.name, "ready": program.ready, "ports": program.ports, "version": _version(program)}
-            for program in programs
-        ]
-        self.record.write(ports=ports, overlays=overlays, programs=recorded)
+        self.state.write(ports=ports, overlays=overlays, programs=[_recorded(program) for program in programs])
         try:
-            self.supervisor.start(programs, environment, leashed=leashed)
-            for program in programs:
-                tell(program.name)
-                self.supervisor.start_program(program.name)
-                self._wait(program)
-            self._settle()
+            self._start(programs, environment, progress)
         except BaseException:
             self.down()
             raise
 
-    def down(self) -> bool:
+    def down(self, *, volumes: bool = False) -> bool:  # noqa: ARG002 - there are none: the data are in the data folder
         """Stop everything. Returns whether anything was running."""
-        was_running = self.record.exists() or bool(self.supervisor.processes_left())
+        was_running = self.state.exists() or bool(self.supervisor.processes_left())
         self.supervisor.stop()
-        self.record.remove()
+        self.state.remove()
         return was_running
 
     def status(self) -> list[Status]:
         """Every program in starting order. Raises StackError when the stack is not running."""
-        recorded = self.record.read()
+        state = self.state.read()
         try:
             processes = self.supervisor.processes()
         except OSError:
             raise StackError("the supervisor died: clear up with `otel-tutor down`, then `otel-tutor up`") from None
-        return [_status(program, processes[program["name"]], recorded["ports"]) for program in recorded["programs"]]
+        return [_status(program, processes[program["name"]], state["ports"]) for program in state["programs"]]
 
-    def log(self, name: str) -> Path:
-        """Where a program's output is."""
+    def log_command(self, names: Sequence[str], *, follow: bool) -> LogCommand:
+        """What shows the end of the programs' logs, each of which is a file."""
+        more = ["-F"] if follow else []
+        paths = [str(self._log(name)) for name in names]
+        return LogCommand(words=["tail", "-n", _TAIL_LINES, *more, "--", *paths], folder=self.data)
+
+    def _log(self, name: str) -> Path:
         return self.supervisor.logs / f"{name}.log"
 
-    def _settle(self) -> None:
-        """Wait until supervisord, too, holds every program for running: it watches each for its first second."""
-        wait_for(lambda: {one["statename"] for one in self.supervisor.processes().values()}, {"RUNNING"}.__eq__, seconds=5)
+    def _start(self, programs: Sequence[Program], environment: Mapping[str, str], progress: Progress) -> None:
+        self.supervisor.start(programs, environment, die_with_parent=self._die_with_parent)
+        for program in programs:
+            progress.step(f"starting {program.name}")
+            self.supervisor.start_program(program.name)
+            self._wait(program)
+        # Until supervisord, too, takes every program for running: it watches each for its first second.
+        wait_for(
+            lambda: {process["statename"] for process in self.supervisor.processes().values()},
+            lambda states: states == {"RUNNING"},
+            seconds=5,
+        )
 
     def _wait(self, program: Program) -> None:
-        def is_ready() -> bool:
-            state = self.supervisor.processes()[program.name]["statename"]
-            if state not in _ALIVE:
-                raise StackError(self._failure(program, f"ended ({state.lower()})"))
-            return answers(program.ready)
+        def check() -> bool | None:
+            if self.supervisor.processes()[program.name]["statename"] not in _ALIVE:
+                return False
+            return answers(program.ready) or None
 
-        try:
-            Retrying(
-                stop=stop_after_delay(_READY_SECONDS),
-                wait=wait_fixed(0.1),
-                retry=retry_if_result(lambda ready: not ready),
-            )(is_ready)
-        except RetryError:
-            raise StackError(self._failure(program, f"did not get ready within {_READY_SECONDS} s")) from None
+        def last_output() -> str:
+            log = self._log(program.name)
+            text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+            return f"{last_line(text)} (log: {log})"
 
-    def _failure(self, program: Program, what: str) -> str:
-        log = self.log(program.name)
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
-        return f"{program.name} {what}: {lines[-1].strip() if lines else 'it said nothing'} (log: {log})"
+        wait_until_ready(program.name, check, seconds=_READY_SECONDS, last_output=last_output)
 
 
 def _programs(layout: Layout, without: Sequence[str]) -> Iterator[Program]:
     for component in COMPONENTS:
         if component.name in without:
             continue
-        if component.name != "grafana":
-            yield program(component, layout)
-        elif page := page_program(layout, configured()):
+        if component is not BY_NAME["grafana"]:
+            yield make_program(component, layout)
+        elif page := page_program(layout, active_config_dir()):
             yield page
+
+
+def _recorded(program: Program) -> dict[str, Any]:
+    return {"name": program.name, "ready": program.ready, "ports": program.ports, "version": _version(program)}
 
 
 def _status(program: Mapping[str, Any], process: Mapping[str, Any], ports: Ports) -> Status:
@@ -171,6 +199,6 @@ def _version(program: Program) -> str:
 def _resident(pid: int) -> int:
     try:
         process = psutil.Process(pid)
-        return sum(int(one.memory_info().rss) for one in (process, *process.children(recursive=True)))
+        return sum(int(part.memory_info().rss) for part in (process, *process.children(recursive=True)))
     except psutil.Error:
         return 0

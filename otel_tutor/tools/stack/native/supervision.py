@@ -18,12 +18,13 @@ from supervisor.xmlrpc import SupervisorTransport
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from otel_tutor.errors import StackError
-from otel_tutor.tools.stack.native import die_with_parent
+from otel_tutor.tools.stack.native.die_with_parent import COMMAND as DIE_WITH_PARENT
 from otel_tutor.tools.stack.native.programs import Program
+from otel_tutor.tools.stack.output import last_line
 
-__all__ = ["Supervisor"]
+__all__ = ["STACK_ENV", "Supervisor"]
 
-MARK: Final = "OTEL_TUTOR_STACK"  # environment variable by which a process of ours is known, whoever is its parent
+STACK_ENV: Final = "OTEL_TUTOR_STACK"  # environment variable by which a process of a stack is known, whatever its parent
 _STOP_SECONDS: Final = 10  # for one process to end by itself; the Collector drains its queues in that time
 _LOG_BYTES: Final = "10MB"  # a component's log, kept twice
 _PID_FILE: Final = "supervisord.pid"
@@ -41,33 +42,33 @@ class Supervisor:
         self._configuration = data / "supervisord.conf"
         self._process: subprocess.Popen[bytes] | None = None  # where this process is the one that started it
 
-    def start(self, programs: Sequence[Program], environment: Mapping[str, str], *, leashed: bool) -> None:
-        """Start supervisord, with nothing running in it yet. On a leash, it ends when this process does."""
+    def start(self, programs: Sequence[Program], environment: Mapping[str, str], *, die_with_parent: bool) -> None:
+        """Start supervisord, with nothing running in it yet. With `die_with_parent`, it ends when this process does."""
         for folder in (self.logs, self._run):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A percent sign begins an expansion in this file; none is meant. Log files are expanded twice: their paths are
         # relative to the data folder, whatever that is called.
         self._configuration.write_text(self._sections(programs).replace("%", "%%"), encoding="utf-8")
         command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(self._configuration)]
-        if leashed:
-            command = [sys.executable, "-IS", die_with_parent.__file__, *command]
+        if die_with_parent:
+            command = [*DIE_WITH_PARENT, *command]
         with (self.logs / "supervisord.out").open("w") as output:
             process = self._process = subprocess.Popen(
                 command,
-                env={**environment, MARK: str(self.data)},
+                env={**environment, STACK_ENV: str(self.data)},
                 cwd=self.data,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the one who started it, who then stops all in order
+                start_new_session=True,  # Ctrl-C is for the process that started it, which then stops all in order
             )
         for attempt in Retrying(
             stop=stop_after_delay(10), wait=wait_fixed(0.05), retry=retry_if_exception_type(OSError), reraise=True
         ):
             with attempt:
                 if process.poll() is not None:
-                    said = (self.logs / "supervisord.out").read_text(errors="replace").strip().splitlines()
-                    raise StackError(f"the supervisor did not start: {said[-1] if said else 'it said nothing'}")
+                    said = last_line((self.logs / "supervisord.out").read_text(errors="replace"))
+                    raise StackError(f"the supervisor did not start: {said}")
                 self._call("getPID")
 
     def is_running(self) -> bool:
@@ -83,7 +84,7 @@ class Supervisor:
         self._call("startProcess", name, False)
 
     def stop_program(self, name: str) -> None:
-        """Stop one of them; it stays down until it is started again."""
+        """Stop one program; it stays down until it is started again."""
         self._call("stopProcess", name)
 
     def processes(self) -> dict[str, dict[str, Any]]:
@@ -92,8 +93,8 @@ class Supervisor:
         return {process["name"]: process for process in answer}
 
     def stop(self) -> int:
-        """Stop everything, in reverse order, and make sure of it. Returns how many processes had to be swept up."""
-        with contextlib.suppress(OSError, psutil.Error):  # none was running, or it died: what it left is swept up
+        """Stop everything, in reverse order, and make sure of it. Returns how many processes had to be ended one by one."""
+        with contextlib.suppress(OSError, psutil.Error):  # none was running, or it died: what it left is ended below
             supervisor = psutil.Process(self._call("getPID"))
             self._call("shutdown")
             supervisor.wait(timeout=len(self.processes_left()) * _STOP_SECONDS + 5)
@@ -116,7 +117,7 @@ class Supervisor:
         ours = []
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == str(self.data) and process.status() != psutil.STATUS_ZOMBIE:
+                if process.environ().get(STACK_ENV) == str(self.data) and process.status() != psutil.STATUS_ZOMBIE:
                     ours.append(process)
             except (psutil.Error, OSError):
                 continue
@@ -151,7 +152,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
         return head + "".join(self._section(program, priority) for priority, program in enumerate(programs, 1))
 
     def _section(self, program: Program, priority: int) -> str:
-        command = shlex.join([sys.executable, "-IS", die_with_parent.__file__, *program.command])
+        command = shlex.join([*DIE_WITH_PARENT, *program.command])
         environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
         return f"""\
 [program:{program.name}]
@@ -175,7 +176,7 @@ stdout_logfile_backups=1
 
 
 def _socket_folder(data: Path) -> Path:
-    """The data folder, or one of its own among the temporary ones where the socket's path would be too long."""
+    """The data folder, or a temporary folder where the socket's path would be too long."""
     if len(os.fsencode(data / "supervisor.sock")) <= _LONGEST_SOCKET:
         return data
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]

