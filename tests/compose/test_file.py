@@ -13,10 +13,18 @@ from otel_tutor.tools.stack.components import BY_NAME, COMPONENTS, PORTS, Compon
 from otel_tutor.tools.stack.configuration import collector_files
 from otel_tutor.tools.stack.native.programs import Layout, make_program
 from otel_tutor.tools.stack.ports import DEFAULTS, variable
+from otel_tutor.tools.stack.project import write
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 _WITHOUT_ROW = {"volumes", "students"}  # one prepares the volumes, the other is the load
 _BUILT = [component for component in COMPONENTS if component.module]
+
+
+def written(services: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    if name not in services:
+        pytest.fail(f"compose.yaml: write a service {name!r}, as its row in components.py says", pytrace=False)
+    return dict(services[name])
+
 
 by_name = pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
 built_by_name = pytest.mark.parametrize("component", _BUILT, ids=lambda component: component.name)
@@ -34,7 +42,7 @@ def test_a_service_has_the_version_that_is_built_without_containers(
     services: Mapping[str, Any], component: Component
 ) -> None:
     assert component.module is not None
-    tag = services[component.name]["image"].rpartition(":")[2].removeprefix("v")
+    tag = written(services, component.name)["image"].rpartition(":")[2].removeprefix("v")
 
     if component.name != "victorialogs":  # its images are numbered apart from its sources
         assert tag == component.module.version, f"compose.yaml: {component.name}: write the tag {component.module.version}"
@@ -55,29 +63,33 @@ def test_a_service_publishes_the_ports_of_its_row_on_loopback(services: Mapping[
     ports = [port for port in component.ports if port.published]
     expected = [f"127.0.0.1:${{{variable(port.name)}:-{port.default}}}:{port.default}" for port in ports]
 
-    assert services[component.name].get("ports", []) == expected, f"compose.yaml: {component.name}: write ports: {expected}"
+    assert written(services, component.name).get("ports", []) == expected, (
+        f"compose.yaml: {component.name}: write ports: {expected}"
+    )
 
 
 @by_name
 def test_a_service_is_checked_on_the_page_of_its_row(services: Mapping[str, Any], component: Component) -> None:
     name, page = component.ready
     address = f"http://127.0.0.1:{DEFAULTS[name]}{page}"
-    command = " ".join(services[component.name].get("healthcheck", {}).get("test", ()))
+    command = " ".join(written(services, component.name).get("healthcheck", {}).get("test", ()))
 
     if component.name != "collector":  # its image has no client
         asked = re.findall(r"http://[^\s\\\"]+", command)
         assert asked == [address], f"compose.yaml: {component.name}: write a healthcheck that asks {address}"
 
 
-def test_the_example_of_settings_names_each_with_its_default(repository: Path) -> None:
+def test_the_example_of_settings_names_each_once_with_its_default(repository: Path, tmp_path: Path) -> None:
+    """As `otel-tutor init` writes it, with the port variables that the shipped file does not list."""
     expected = dict(_VARIABLE.findall((repository / "compose.yaml").read_text(encoding="utf-8")))
     expected |= {variable(port.name): str(port.default) for port in PORTS}
-    lines = (repository / ".env.example").read_text(encoding="utf-8").splitlines()
-    written = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    missing = [f"{name}={value}" for name, value in expected.items() if written.get(name) != value]
+    write(tmp_path)
+    lines = (tmp_path / ".env.example").read_text(encoding="utf-8").splitlines()
+    settings = [line for line in lines if line and not line.startswith("#")]
 
-    assert missing == [], f".env.example: write {missing}"
-    assert written.keys() - expected.keys() == set(), ".env.example: nothing reads these"
+    assert sorted(settings) == sorted(f"{name}={value}" for name, value in expected.items()), (
+        ".env.example: write each variable that compose.yaml reads, with its default, and no other"
+    )
 
 
 @built_by_name
@@ -88,8 +100,9 @@ def test_a_service_is_started_as_its_row_says(services: Mapping[str, Any], repos
         binaries={component.module.program: Path("/x")}, configuration=repository, data=Path("/data"), ports=DEFAULTS
     )
     flags = [flag for flag in make_program(component, layout).command[1:] if "isten" not in flag or flag.endswith("=")]
-    written = [str(flag).replace("/etc/otel-tutor/", f"{repository}/") for flag in services[component.name]["command"]]
-    missing = [flag for flag in flags if flag not in [flag.replace("/var/lib/", "/data/") for flag in written]]
+    command = " ".join(written(services, component.name)["command"])
+    there = command.replace("/etc/otel-tutor/", f"{repository}/").replace("/var/lib/", "/data/").split()
+    missing = [flag for flag in flags if flag not in there]
 
     assert missing == [], f"compose.yaml: {component.name}: write in its command, with the paths inside: {missing}"
 
@@ -97,12 +110,12 @@ def test_a_service_is_started_as_its_row_says(services: Mapping[str, Any], repos
 @built_by_name
 def test_a_service_is_given_the_environment_of_its_row(services: Mapping[str, Any], component: Component) -> None:
     addresses = {port.name: f"{row.name}:{port.default}" for row in COMPONENTS for port in row.ports}
-    written = services[component.name].get("environment", {})
+    environment = written(services, component.name).get("environment", {})
     for name, template in component.environment.items():
-        assert name in written, f"compose.yaml: {component.name}: write {name} in its environment"
+        assert name in environment, f"compose.yaml: {component.name}: write {name} in its environment"
         if "{data}" not in template:  # paths inside are the container's own
             value = template.format(at=addresses)
-            assert written[name] == value, f"compose.yaml: {component.name}: write {name}: {value}"
+            assert environment[name] == value, f"compose.yaml: {component.name}: write {name}: {value}"
 
 
 def test_every_file_of_the_collector_is_merged_in_order(services: Mapping[str, Any], repository: Path) -> None:
@@ -112,12 +125,12 @@ def test_every_file_of_the_collector_is_merged_in_order(services: Mapping[str, A
 
 def test_every_component_with_metrics_of_its_own_is_scraped(repository: Path) -> None:
     rows = [(row.name, *row.own_metrics) for row in COMPONENTS if row.own_metrics]
-    expected = [f'- {{targets: ["{name}:{DEFAULTS[port]}"], labels: {{job: {job}}}}}' for name, job, port in rows]
-    written = (repository / "collector" / "backends" / "targets" / "stack.yaml").read_text(encoding="utf-8").splitlines()
+    expected = {f'- {{targets: ["{name}:{DEFAULTS[port]}"], labels: {{job: {job}}}}}' for name, job, port in rows}
+    text = (repository / "collector" / "backends" / "targets" / "stack.yaml").read_text(encoding="utf-8")
+    lines = {line for line in text.splitlines() if not line.startswith("#")}
 
-    assert sorted(line for line in written if not line.startswith("#")) == sorted(expected), (
-        f"collector/backends/targets/stack.yaml: write {expected}"
-    )
+    assert expected - lines == set(), "collector/backends/targets/stack.yaml: write these lines"
+    assert lines - expected == set(), "collector/backends/targets/stack.yaml: no row of components.py has these lines"
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from typing import Final
 
 from otel_tutor.errors import StackError
 from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.stack.components import PORTS
+from otel_tutor.tools.stack.ports import variable
 
 __all__ = ["MANIFEST", "Written", "active_config_dir", "write"]
 
 MANIFEST: Final = ".otel-tutor.json"
-_PARTS: Final = ("compose.yaml", ".env.example", "collector", "alerts", "dashboards/json", "dashboards/provisioning")
+_EXAMPLE: Final = ".env.example"
+_PARTS: Final = ("compose.yaml", _EXAMPLE, "collector", "alerts", "dashboards/json", "dashboards/provisioning")
 _NOT: Final = "build"  # what components are built from stays with the package
 
 
@@ -76,7 +79,14 @@ def _files() -> Iterator[tuple[str, bytes]]:
         for path in [source / part, *sorted((source / part).rglob("*"))]:
             name = path.relative_to(source)
             if path.is_file() and _NOT not in name.parts:
-                yield str(name), path.read_bytes()
+                content = path.read_bytes()
+                yield str(name), content + _further_ports(content) if path.name == _EXAMPLE else content
+
+
+def _further_ports(example: bytes) -> bytes:
+    """The port variables that the example of settings does not list yet, with their defaults."""
+    lines = [f"{variable(port.name)}={port.default}" for port in PORTS]
+    return "".join(f"{line}\n" for line in lines if line not in example.decode().splitlines()).encode()
 
 
 def _known(target: Path) -> dict[str, str]:
