@@ -1,6 +1,7 @@
 """`configure()` joins what an app records with what exports it; `shutdown()` undoes it. The one writer of global state."""
 
 import atexit
+import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -62,8 +63,10 @@ def configure(
         if app is not None:
             _observe_app(app)
         if _state.providers is not None:
-            for one in engines:
-                observe_engine(one)
+            from otel_tutor.pipeline import trace_engine
+
+            for sync_engine in engines:
+                observe_engine(sync_engine, trace_engine)
 
 
 def shutdown() -> None:
@@ -97,13 +100,17 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
         from otel_tutor import pipeline
 
         pipeline.check_unclaimed()
+        pipeline.try_all()
         built = pipeline.Providers.build(
             settings, exporters or pipeline.otlp_exporters(settings), pipeline.make_resource(settings)
         )
         built.make_global()
-        pipeline.renew_after_fork(built, lambda: pipeline.make_resource(settings))
+        if hasattr(os, "register_at_fork"):
+            # Registered after the SDK's own handlers, it runs after them.
+            make_resource = functools.partial(pipeline.make_resource, settings)
+            os.register_at_fork(after_in_child=lambda: built.reset_after_fork(make_resource))
         pipeline.quieten()
-        speed_up(pipeline.fast_recorder)
+        speed_up(pipeline.cached_recording)
         _state.providers = built
         atexit.register(shutdown)
         ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves

@@ -1,8 +1,9 @@
 """One HTTP request becomes one server span, one duration and one request in progress; a WebSocket is websocket.py's.
 
-A pure ASGI middleware that holds no state of a request between requests. Span attributes and context extraction are those
-of opentelemetry-instrumentation-asgi; its metrics are not used, since they put background tasks inside the duration and
-lose the status of an unhandled error and the template of a mount.
+A pure ASGI middleware that holds no state of a request between requests. Span attributes are those of
+opentelemetry-instrumentation-asgi and made with its public helpers: the function that makes all of them takes a private
+argument. Its metrics are not used, since they put background tasks inside the duration and lose the status of an unhandled
+error and the template of a mount.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.instrumentation._semconv import _StabilityMode
-from opentelemetry.instrumentation.asgi import collect_request_attributes
+from opentelemetry.instrumentation.asgi import asgi_getter, get_host_port_url_tuple
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
@@ -41,33 +42,43 @@ _traffic: Final[dict[tuple[str, str | None], list[int]]] = {}
 
 @functools.lru_cache(maxsize=512)  # some hosts times some browsers; others are worked out again
 def _attributes(
-    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, host: bytes, agent: bytes
-) -> dict[str, Any]:
-    """What semantic conventions say of such a request, its path apart."""
-    # A query string and a client's address can identify a student; the service is operated without them.
-    headers = [(name, value) for name, value in ((b"host", host), (b"user-agent", agent)) if value]
-    scope = {"type": "http", "method": method, "scheme": scheme, "http_version": version, "server": server}
-    rest = {"path": "/", "query_string": b"", "client": None, "headers": headers}
-    found: dict[str, Any] = collect_request_attributes({**scope, **rest}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]  # upstream has none
-    if server:
-        found["server.address"] = server[0]  # the helper appends the port, which is an attribute of its own
-    return found
+    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
+) -> dict[str, str | int]:
+    """What semantic conventions say of such a request, its path apart.
+
+    A query string and a client's address can identify a student; the service is operated without them.
+    """
+    known_method = sanitize_method(method) if method else None
+    _, port, _ = get_host_port_url_tuple({"server": server})  # type: ignore[no-untyped-call]  # upstream has no types
+    user_agent = _decoded(agent)
+    attributes = {
+        "http.request.method": known_method,
+        "http.request.method_original": method.strip() if method.strip() != known_method else None,
+        "url.scheme": scheme,
+        "server.address": server[0] if server else "0.0.0.0",
+        "server.port": port,
+        "network.protocol.version": version,
+        "user_agent.original": user_agent,
+        "user_agent.synthetic.type": detect_synthetic_user_agent(user_agent),
+    }
+    return {key: value for key, value in attributes.items() if value}
+
+
+def _decoded(agent: bytes) -> str:
+    try:
+        return str((asgi_getter.get({"headers": [(b"user-agent", agent)]}, "user-agent") or [""])[0])
+    except ValueError:  # neither UTF-8 nor a valid escape
+        return agent.decode("latin-1")
 
 
 def _request_attributes(scope: Scope) -> dict[str, Any]:
-    host = agent = b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"user-agent":
-            agent = value
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
     server = scope.get("server")
     common = _attributes(
         scope["method"],
         scope.get("scheme", "http"),
         scope.get("http_version", ""),
         tuple(server) if server else None,
-        host,
         agent,
     )
     return {**common, "url.path": scope["path"]}

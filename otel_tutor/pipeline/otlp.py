@@ -10,9 +10,9 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.view import Aggregation
 
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import counting_losses
+from otel_tutor.pipeline.upstream import histogram_aggregation
 from otel_tutor.recording.guard import OncePerMinute
 from otel_tutor.settings import Settings
 
@@ -28,7 +28,7 @@ def otlp_exporters(settings: Settings) -> Exporters:
         return None if own else settings.endpoint
 
     exports = settings.exports
-    aggregation: dict[type, Aggregation] = {Histogram: SteadyExponentialHistogram()}
+    aggregation: dict[type, Aggregation] = {Histogram: histogram_aggregation()}
     with counting_losses():
         return Exporters(
             spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,

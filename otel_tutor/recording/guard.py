@@ -5,11 +5,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, ParamSpec
+from typing import Final, ParamSpec, TypeVar
 
-__all__ = ["OncePerMinute", "harmless", "report"]
+__all__ = ["OncePerMinute", "attempt", "harmless", "report"]
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 _log: Final = logging.getLogger("otel_tutor")
 
@@ -41,6 +42,15 @@ def report(error: Exception) -> None:
     """Log what telemetry failed at, one line a minute at most."""
     if _may_log():
         _log.warning("nothing was recorded: %s: %s", type(error).__name__, error)
+
+
+def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """What `function` returns, or None when it fails; the failure is logged instead of raised."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:
+        report(error)
+        return None
 
 
 def harmless(function: Callable[P, None]) -> Callable[P, None]:
