@@ -14,7 +14,7 @@ from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Row
 from otel_tutor.instrumentation.host import Host
 from otel_tutor.recording.guard import harmless
-from otel_tutor.recording.instruments import Labels, bounded, counter, observe, quantity, record
+from otel_tutor.recording.instruments import Labels, add, bounded, observe, quantity, record
 from otel_tutor.recording.operation import running
 from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
@@ -100,13 +100,13 @@ class MetricsCollector:
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
         _claim(QUESTION, "activity")
-        counter(catalogue.QUESTIONS).add(1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
+        add(catalogue.QUESTIONS, 1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
 
     @harmless
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
         labels = _labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, "true" if correct else "false"))
-        counter(catalogue.PRACTICE).add(1, labels)
+        add(catalogue.PRACTICE, 1, labels)
 
     @harmless
     def set_active_sessions(self, count: int) -> None:
@@ -118,8 +118,8 @@ class MetricsCollector:
         """Record one synchronisation, and how many records of each type it moved."""
         record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
         for record_type, count in (records or {}).items():
-            if (number := quantity(count)) is not None:
-                counter(catalogue.SYNC_RECORDS).add(number, _labels((catalogue.RECORD_TYPE, record_type)))
+            if quantity(count) is not None:  # a type of which nothing is counted must not use up the attribute's values
+                add(catalogue.SYNC_RECORDS, count, _labels((catalogue.RECORD_TYPE, record_type)))
 
     @harmless
     def set_sync_queue_size(self, count: int) -> None:

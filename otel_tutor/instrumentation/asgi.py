@@ -24,7 +24,7 @@ from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.route import PROBES, bounded_route, remote_parent
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import harmless, report
+from otel_tutor.recording.guard import attempt, report
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer
 
@@ -87,7 +87,19 @@ def _request_attributes(scope: Scope) -> dict[str, Any]:
 class _Request:
     """What is known of a request while it is answered."""
 
-    __slots__ = ("context", "first_byte", "method", "received", "scope", "sent", "span", "start", "status", "streamed")
+    __slots__ = (
+        "context",
+        "finished",
+        "first_byte",
+        "method",
+        "received",
+        "scope",
+        "sent",
+        "span",
+        "start",
+        "status",
+        "streamed",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.start = clock.now()
@@ -95,7 +107,7 @@ class _Request:
         self.status: int | None = None
         self.received = self.sent = 0  # bytes of bodies
         self.first_byte: float | None = None
-        self.streamed = False
+        self.streamed = self.finished = False
         attributes = _request_attributes(scope)
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
@@ -110,34 +122,44 @@ class _Request:
         if self.first_byte is None:
             self.first_byte = clock.now() - self.start
 
-    @harmless
     def finish(self, error: BaseException | None = None) -> None:
-        """Record the request, once, at the last byte of its response or at its failure."""
-        if _in_progress.pop(id(self), None) is None:
+        """Record the request, once, at the last byte of its response or at its failure; the span ends whatever fails."""
+        if self.finished:
             return
+        self.finished = True
+        _in_progress.pop(id(self), None)
         elapsed = clock.now() - self.start
-        if self.status is None:
-            self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
-        labels: dict[str, str | int] = {catalogue.STATUS_CODE.key: self.status}
-        route = bounded_route(self.scope)
+        status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
+        try:
+            route = attempt(bounded_route, self.scope)
+            attempt(self._count_bytes, route)
+            attempt(self._describe_span, route, status, error)
+            attempt(self._measure, route, status, elapsed)
+        finally:
+            attempt(self.span.end)
+
+    def _count_bytes(self, route: str | None) -> None:
         traffic = _traffic.setdefault((self.method, route), [0, 0])
         traffic[0] += self.received
         traffic[1] += self.sent
+
+    def _describe_span(self, route: str | None, status: int, error: BaseException | None) -> None:
+        attributes: dict[str, str | int] = {catalogue.STATUS_CODE.key: status}
         if route is not None:
-            labels[catalogue.ROUTE.key] = route
+            attributes[catalogue.ROUTE.key] = route
             self.span.update_name(f"{self.method} {route}")
-        self.span.set_attributes(labels)
-        labels[catalogue.METHOD.key] = self.method
+        self.span.set_attributes(attributes)
+        if error is not None or status >= _SERVER_ERROR:
+            self.span.set_attribute("error.type", str(status) if error is None else type(error).__qualname__)
+            self.span.set_status(StatusCode.ERROR)
         if error is not None:
             self.span.record_exception(error)
-        if error is not None or self.status >= _SERVER_ERROR:
-            self.span.set_attribute("error.type", type(error).__qualname__ if error else str(self.status))
-            self.span.set_status(StatusCode.ERROR)
-        recorder(catalogue.HTTP_DURATION)(elapsed, labels, self.context)
+
+    def _measure(self, route: str | None, status: int, elapsed: float) -> None:
+        labels = _labels(self.method, route)
         if self.streamed and self.first_byte is not None:
-            of_route = _labels(self.method, route)
-            recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, of_route, self.context)
-        self.span.end()
+            attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, labels, self.context)
+        recorder(catalogue.HTTP_DURATION)(elapsed, {**labels, catalogue.STATUS_CODE.key: status}, self.context)
 
 
 def _is_observed(scope: Scope) -> bool:

@@ -20,7 +20,6 @@ from otel_tutor.recording.instruments import Labels, bounded, observe, record
 __all__ = ["as_engines", "observe_engine", "observe_pools"]
 
 _observed: Final[WeakSet[Any]] = WeakSet()
-_observe: Final = harmless(record)
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
@@ -78,7 +77,7 @@ def _time_pool(engine: Any) -> None:
         try:
             return obtain()
         finally:
-            _observe(catalogue.DB_WAIT, clock.now() - started, labels)
+            record(catalogue.DB_WAIT, clock.now() - started, labels)
 
     engine.pool.connect = connect
 

@@ -31,10 +31,5 @@ def _look_again(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _look(loop: asyncio.AbstractEventLoop, due: float) -> None:
-    _record_lag(max(0.0, loop.time() - due))
+    record(catalogue.LOOP_LAG, max(0.0, loop.time() - due), {})
     _look_again(loop)
-
-
-@harmless
-def _record_lag(seconds: float) -> None:
-    record(catalogue.LOOP_LAG, seconds, {})

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from otel_tutor import catalogue
 from otel_tutor.instrumentation.route import bounded_route, remote_parent
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import harmless, report
+from otel_tutor.recording.guard import attempt, harmless, report
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer, was_cancelled
 
@@ -42,22 +42,28 @@ class _Connection:
         """One message."""
         _messages[bounded_route(self.scope), direction] += 1
 
-    @harmless
     def close(self, error: BaseException | None = None) -> None:
-        """Record the connection, once, when the app has left it."""
-        if _open.pop(id(self), None) is None:
-            return
-        route = bounded_route(self.scope)
-        _routes_seen.add(route)
+        """Record the connection, once, when the app has left it; the span ends whatever fails."""
+        _open.pop(id(self), None)
+        elapsed = clock.now() - self.start
+        try:
+            route = attempt(bounded_route, self.scope)
+            _routes_seen.add(route)
+            attempt(self._describe_span, route, error)
+            attempt(self._measure, elapsed, route)
+        finally:
+            attempt(self.span.end)
+
+    def _describe_span(self, route: str | None, error: BaseException | None) -> None:
         if route is not None:
             self.span.update_name(f"{_NAME} {route}")
             self.span.set_attribute(catalogue.ROUTE.key, route)
         if error is not None and not was_cancelled(error):
-            self.span.record_exception(error)
             self.span.set_status(StatusCode.ERROR)
-        elapsed = clock.now() - self.start
+            self.span.record_exception(error)
+
+    def _measure(self, elapsed: float, route: str | None) -> None:
         recorder(catalogue.WEBSOCKET_DURATION)(elapsed, _labels(route), self.context)
-        self.span.end()
 
 
 async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

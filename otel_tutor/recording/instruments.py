@@ -13,10 +13,12 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observati
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Kind, Row
+from otel_tutor.recording.guard import attempt
 
 __all__ = [
     "OTHER",
     "Labels",
+    "add",
     "bounded",
     "counter",
     "forget_values",
@@ -92,7 +94,7 @@ _folded: Final[dict[str, int]] = dict.fromkeys(_seen, 0)
 
 def bounded(attribute: Attribute, value: object) -> str:
     """`value` as a label: text, never long, and `_OTHER` once the attribute has all the values it may have."""
-    text = value if isinstance(value, str) else UNKNOWN if value is None else str(value)
+    text = value if isinstance(value, str) else UNKNOWN if value is None else attempt(str, value) or UNKNOWN
     seen = _seen[attribute.key]
     if text in seen:
         return text
@@ -135,7 +137,22 @@ def quantity(value: object) -> float | None:
 
 
 def record(row: Row, value: object, labels: Labels) -> None:
-    """Record a value in the histogram of a row; what is no measurement is left out."""
+    """Record a value in the histogram of a row; what is no measurement is left out. A failure is logged, not raised."""
+    attempt(_record, row, value, labels)
+
+
+def _record(row: Row, value: object, labels: Labels) -> None:
     number = quantity(value)
     if number is not None:
         recorder(row)(number, labels, None)
+
+
+def add(row: Row, value: object, labels: Labels) -> None:
+    """Add a value to the counter of a row; what is no measurement is left out. A failure is logged, not raised."""
+    attempt(_add, row, value, labels)
+
+
+def _add(row: Row, value: object, labels: Labels) -> None:
+    number = quantity(value)
+    if number is not None:
+        counter(row).add(number, labels)
