@@ -1,9 +1,8 @@
-"""`configure()` joins what an app records with what exports it; `shutdown()` undoes it. The one writer of global state."""
+"""`configure()` joins what an app records with what exports it; `shutdown()` undoes it."""
 
 import atexit
 import functools
 import os
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -11,6 +10,7 @@ from starlette.applications import Starlette
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import as_engines, observe_engine, observe_pools
 from otel_tutor.recording.instruments import observe_folding, speed_up
+from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,18 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["configure", "shutdown"]
 
 SHUTDOWN_SECONDS: Final = 3.0  # servers are killed soon after: Kubernetes gives 30 s in all, and most of it is the app's
-
-
-class _State:
-    """What this process has configured so far."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.settings: Settings | None = None
-        self.providers: Providers | None = None
-
-
-_state: Final = _State()
 
 
 def configure(
@@ -58,11 +46,11 @@ def configure(
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
     engines = as_engines(engine)
     settings = Settings.read(service_name=service_name, endpoint=endpoint)
-    with _state.lock:
+    with state.lock:
         start(settings)
         if app is not None:
             _observe_app(app)
-        if _state.providers is not None:
+        if state.providers is not None:
             from otel_tutor.pipeline import trace_engine
 
             for sync_engine in engines:
@@ -74,17 +62,17 @@ def shutdown() -> None:
 
     It is for good: OpenTelemetry's providers are set once in a process.
     """
-    with _state.lock:
-        if _state.providers is not None:
-            _state.providers.shutdown(SHUTDOWN_SECONDS)
-            _state.providers = None
+    with state.lock:
+        if state.providers is not None:
+            state.providers.shutdown(SHUTDOWN_SECONDS)
+            state.providers = None
 
 
 def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests."""
-    if _state.settings is not None:
+    if state.settings is not None:
         for name in ("service_name", "endpoint"):
-            before, now = getattr(_state.settings, name), getattr(settings, name)
+            before, now = getattr(state.settings, name), getattr(settings, name)
             if before != now:
                 raise ConfigurationError(
                     f"{name}={now!r}, but this process was configured with {before!r}: call configure() with one of them"
@@ -105,28 +93,29 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
             settings, exporters or pipeline.otlp_exporters(settings), pipeline.make_resource(settings)
         )
         built.make_global()
-        if hasattr(os, "register_at_fork"):
-            # Registered after the SDK's own handlers, it runs after them.
-            make_resource = functools.partial(pipeline.make_resource, settings)
-            os.register_at_fork(after_in_child=lambda: built.reset_after_fork(make_resource))
+        make_resource = functools.partial(pipeline.make_resource, settings)
+        state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
         pipeline.quieten()
         speed_up(pipeline.cached_recording)
-        _state.providers = built
+        state.providers = built
         atexit.register(shutdown)
         ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves
         _observe_app_state()
         pipeline.observe_process()
-    _state.settings = settings
+    state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
+    state.settings = settings
 
 
 def providers() -> "Providers | None":
     """The running pipeline, or None before `configure()`, after `shutdown()` and with `OTEL_SDK_DISABLED`."""
-    return _state.providers
+    running: Providers | None = state.providers
+    return running
 
 
 def settings_in_effect() -> Settings | None:
     """What this process was configured with, or None before `configure()`."""
-    return _state.settings
+    settings: Settings | None = state.settings
+    return settings
 
 
 def _observe_app_state() -> None:
@@ -143,8 +132,8 @@ def _observe_app_state() -> None:
 
 
 def _flush() -> None:
-    if _state.providers is not None:
-        _state.providers.flush(SHUTDOWN_SECONDS)
+    if state.providers is not None:
+        state.providers.flush(SHUTDOWN_SECONDS)
 
 
 def _observe_app(app: Starlette) -> None:

@@ -42,6 +42,8 @@ class Settings:
     metric_interval_ms: int
     disabled: bool
     exports: frozenset[str]  # of "traces", "metrics", "logs"
+    own_endpoints: frozenset[str]  # the signals whose exporter reads its endpoint from its signal's own variable
+    instance_id: str | None  # the service.instance.id that was asked for
 
     @classmethod
     def read(
@@ -59,24 +61,33 @@ class Settings:
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
         _check_protocol(environ)
-        given = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
-        _check_endpoint(given, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
-        for signal in _SIGNALS:
-            name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
-            if environ.get(name):
-                _check_endpoint(environ[name], name)
+        collector = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
+        _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
+        resource = _resource_attributes(environ)
         return cls(
-            service_name=service_name or _service_name(environ),
-            endpoint=given,
+            service_name=service_name
+            or environ.get("OTEL_SERVICE_NAME")
+            or resource.get("service.name")
+            or DEFAULT_SERVICE_NAME,
+            endpoint=collector,
             metric_interval_ms=_milliseconds(environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS),
             disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
             exports=frozenset(signal.lower() for signal in _SIGNALS if _is_exported(environ, signal)),
+            own_endpoints=frozenset(signal.lower() for signal in _SIGNALS if _has_own_endpoint(environ, signal)),
+            instance_id=resource.get("service.instance.id") or None,
         )
 
 
-def _service_name(environ: Mapping[str, str]) -> str:
-    resource = dict(pair.split("=", 1) for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair)
-    return environ.get("OTEL_SERVICE_NAME") or resource.get("service.name") or DEFAULT_SERVICE_NAME
+def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _has_own_endpoint(environ: Mapping[str, str], signal: str) -> bool:
+    name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+    if environ.get(name):
+        _check_endpoint(environ[name], name)
+    return bool(environ.get(name))
 
 
 def _check_endpoint(value: str, name: str) -> None:
@@ -90,13 +101,13 @@ def _check_endpoint(value: str, name: str) -> None:
             f"{name}={value!r} has no usable scheme and host: use http://host:4317, or https://host:4317 for TLS"
         )
     if port == 4318:  # noqa: PLR2004 - the port OTLP keeps for HTTP
-        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; gRPC is spoken here: use port 4317")
+        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; only gRPC is supported: use port 4317")
 
 
 def _check_protocol(environ: Mapping[str, str]) -> None:
     for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", *(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL" for signal in _SIGNALS)):
         if environ.get(name, "grpc") != "grpc":
-            raise ConfigurationError(f"{name}={environ[name]!r} is not spoken here: unset it, or set it to grpc")
+            raise ConfigurationError(f"{name}={environ[name]!r} is not supported: unset it, or set it to grpc")
 
 
 def _milliseconds(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -110,5 +121,5 @@ def _is_exported(environ: Mapping[str, str], signal: str) -> bool:
     name = f"OTEL_{signal}_EXPORTER"
     value = environ.get(name, "").strip().lower() or "otlp"
     if value not in {"otlp", "none"}:
-        raise ConfigurationError(f"{name}={value!r} is not shipped: use otlp (the Collector fans out from there) or none")
+        raise ConfigurationError(f"{name}={value!r} is not supported: use otlp (the Collector fans out from there) or none")
     return value == "otlp"

@@ -28,12 +28,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor import lifecycle
 from otel_tutor.health import health_service
-from otel_tutor.monitoring import metrics_collector
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.upstream import frozen_span_times, histogram_aggregation
 from otel_tutor.recording import clock
-from otel_tutor.recording.instruments import forget_values
+from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings, configuration_folder
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]
@@ -175,10 +174,8 @@ class Capture:
         self._ids.restart()
 
     def reset(self) -> None:
-        """Forget also what was stated (sessions, queue size, ...) and which values attributes have had."""
-        forget_values()
-        metrics_collector.forget()
-        self.clear()
+        """Forget also what this process has seen: values of labels, stated numbers, requests, results of health checks."""
+        state.reset(read=self.clear)
 
 
 def capture() -> Capture:

@@ -8,7 +8,6 @@ error and the template of a mount.
 
 import asyncio
 import functools
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -27,6 +26,7 @@ from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, report
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer
+from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
 
@@ -34,10 +34,6 @@ _OURS: Final = "otel_tutor.request"  # scope key: one owner per request, however
 
 _CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the response began
 _SERVER_ERROR: Final = 500
-
-_in_progress: Final[dict[int, "_Request"]] = {}
-# Bytes of bodies received and sent, by method and route; bounded, as both are.
-_traffic: Final[dict[tuple[str, str | None], list[int]]] = {}
 
 
 @functools.lru_cache(maxsize=512)  # some hosts times some browsers; others are worked out again
@@ -127,7 +123,7 @@ class _Request:
         if self.finished:
             return
         self.finished = True
-        _in_progress.pop(id(self), None)
+        state.requests.pop(id(self), None)
         elapsed = clock.now() - self.start
         status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
         try:
@@ -139,7 +135,7 @@ class _Request:
             attempt(self.span.end)
 
     def _count_bytes(self, route: str | None) -> None:
-        traffic = _traffic.setdefault((self.method, route), [0, 0])
+        traffic = state.traffic.setdefault((self.method, route), [0, 0])
         traffic[0] += self.received
         traffic[1] += self.sent
 
@@ -174,7 +170,7 @@ def _begin(scope: Scope) -> _Request | None:
         report(error)
         return None
     scope[_OURS] = request
-    _in_progress[id(request)] = request
+    state.requests[id(request)] = request
     return request
 
 
@@ -238,9 +234,6 @@ def observe_requests_in_progress() -> None:
     observe(catalogue.HTTP_REQUEST_IO, functools.partial(_count_bytes, 0))
     observe(catalogue.HTTP_RESPONSE_IO, functools.partial(_count_bytes, 1))
     observe_connections()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_in_progress.clear)  # they are the parent's to finish
-        os.register_at_fork(after_in_child=_traffic.clear)
 
 
 def _labels(method: str, route: str | None) -> Labels:
@@ -249,12 +242,12 @@ def _labels(method: str, route: str | None) -> Labels:
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
-    now = Counter((request.method, bounded_route(request.scope)) for request in list(_in_progress.values()))
+    now = Counter((request.method, bounded_route(request.scope)) for request in list(state.requests.values()))
     # A route that went quiet is reported as 0, not forgotten at its last count.
-    for key in {*_traffic, *now}:
+    for key in {*state.traffic, *now}:
         yield now[key], _labels(*key)
 
 
 def _count_bytes(direction: int) -> Iterable[tuple[float, Labels]]:
-    for key, traffic in list(_traffic.items()):
+    for key, traffic in list(state.traffic.items()):
         yield traffic[direction], _labels(*key)

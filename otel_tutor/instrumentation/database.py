@@ -9,17 +9,16 @@ import functools
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any, Final
-from weakref import WeakSet
 
 from otel_tutor import catalogue
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, harmless
 from otel_tutor.recording.instruments import Labels, bounded, observe, record
+from otel_tutor.recording.state import state
 
 __all__ = ["as_engines", "observe_engine", "observe_pools"]
 
-_observed: Final[WeakSet[Any]] = WeakSet()
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
@@ -36,8 +35,8 @@ def as_engines(given: Any) -> list[Any]:
 
 def observe_engine(engine: Any, trace_statements: Callable[[Any], None]) -> None:
     """Time the statements of an engine, have `trace_statements` trace them; nothing more for an engine it had before."""
-    if engine not in _observed:
-        _observed.add(engine)
+    if engine not in state.engines:
+        state.engines.add(engine)
         for observe_part in (trace_statements, _time_statements, _time_waiting):
             attempt(observe_part, engine)
 
@@ -110,14 +109,14 @@ def _record(statement: str | None, context: Any, outcome: str) -> None:
 
 
 def _count_connections() -> Iterable[tuple[float, Labels]]:
-    for engine in list(_observed):
-        for state, method in (("used", "checkedout"), ("idle", "checkedin")):
+    for engine in list(state.engines):
+        for connection_state, method in (("used", "checkedout"), ("idle", "checkedin")):
             if count := getattr(engine.pool, method, None):  # a pool that keeps no connection counts none
-                yield count(), {**_pool(engine), catalogue.DB_STATE.key: state}
+                yield count(), {**_pool(engine), catalogue.DB_STATE.key: connection_state}
 
 
 def _count_most_connections() -> Iterable[tuple[float, Labels]]:
-    for engine in list(_observed):
+    for engine in list(state.engines):
         size, overflow = getattr(engine.pool, "size", None), getattr(engine.pool, "_max_overflow", None)
         if size is not None and isinstance(overflow, int) and overflow >= 0:  # -1 is no limit
             yield size() + overflow, _pool(engine)

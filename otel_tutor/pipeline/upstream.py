@@ -19,7 +19,6 @@ from importlib.metadata import version
 from pathlib import PurePath
 from time import time_ns
 from typing import Any, Final
-from weakref import WeakSet
 
 import opentelemetry.sdk.trace
 from opentelemetry import context, metrics, trace
@@ -42,6 +41,8 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from otel_tutor.recording.state import state
 
 __all__ = [
     "WORK_AROUNDS",
@@ -68,9 +69,6 @@ _MAX_BUCKETS: Final = 640
 _OTLP_EXPORTERS: Final = (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)
 
 _log: Final = logging.getLogger("otel_tutor")
-_verdicts: Final[dict[str, bool]] = {}
-_remembered: Final[list[Remembered]] = []
-_instrumented: Final[WeakSet[Any]] = WeakSet()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +89,17 @@ class WorkAround:
 def is_usable(work_around: WorkAround) -> bool:
     """Whether the work-around does its work with what is installed. It is tried at the first call; a failure is logged."""
     name = work_around.name
-    if name not in _verdicts:
+    if name not in state.work_arounds:
         cause = "another result than expected"
         try:
-            _verdicts[name] = work_around.works()
+            state.work_arounds[name] = work_around.works()
         except Exception as error:
-            _verdicts[name], cause = False, f"{type(error).__name__}: {error}"
-        if not _verdicts[name]:
+            state.work_arounds[name], cause = False, f"{type(error).__name__}: {error}"
+        if not state.work_arounds[name]:
             distribution = work_around.distribution
             message = "work-around %r is switched off, it does not fit %s %s (%s): %s"
             _log.warning(message, name, distribution, version(distribution), cause, work_around.instead)
-    return _verdicts[name]
+    return state.work_arounds[name]
 
 
 def try_all() -> None:
@@ -116,7 +114,7 @@ def cached_recording(histogram: Histogram) -> Recorder:
     if not isinstance(histogram, SDKHistogram) or not is_usable(CACHED_RECORDING):
         return histogram.record
     known: Remembered = {}
-    _remembered.append(known)
+    state.remembered.append(known)
     return _remembering(histogram, known)
 
 
@@ -261,7 +259,7 @@ def _forget_counts(provider: Any) -> None:
         _replace(storage, "_instrument_view_instrument_matches", {})
         if isinstance(reader, PeriodicExportingMetricReader):
             _replace(reader, "_export_lock", threading.Lock())
-    for known in _remembered:
+    for known in state.remembered:
         known.clear()
 
 
@@ -314,11 +312,10 @@ def trace_engine(engine: Any) -> None:
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
     instrumentor = SQLAlchemyInstrumentor()
-    if _instrumented and instrumentor.is_instrumented_by_opentelemetry:
+    if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()  # it takes engines only once: a later one comes with all the others
-    _instrumented.add(engine)
     # It declares SQLAlchemy 2.1 unsupported, and works with it.
-    instrumentor.instrument(engines=list(_instrumented), meter_provider=metrics.NoOpMeterProvider(), skip_dep_check=True)
+    instrumentor.instrument(engines=list(state.engines), meter_provider=metrics.NoOpMeterProvider(), skip_dep_check=True)
 
 
 @functools.cache

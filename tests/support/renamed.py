@@ -28,6 +28,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from tests.support.fork import in_a_fork
+
 
 def rename(name: str) -> None:
     """Have a name replaced in OpenTelemetry's modules as they are imported."""
@@ -100,20 +102,6 @@ def use_an_app() -> dict[str, Any]:
     captured.clear()
     child = in_a_fork(lambda: (TestClient(app).get("/ask/why"), recorded())[1])
     return {"parent": parent, "child": child, "said": said.lines}
-
-
-def in_a_fork(act: Any) -> Any:
-    """What `act` returns in a forked child."""
-    read, write = os.pipe()
-    if not os.fork():
-        os.close(read)
-        os.write(write, json.dumps(act()).encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        text = pipe.read()
-    os.wait()
-    return json.loads(text)
 
 
 def main(names: list[str]) -> None:
