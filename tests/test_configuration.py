@@ -82,6 +82,28 @@ def test_configuring_twice_the_same_way_is_once_and_otherwise_is_refused() -> No
     )
 
 
+def test_limits_hold_from_the_first_call_on() -> None:
+    result = run(
+        """
+        from otel_tutor.recording.state import state
+        otel_tutor.configure(cardinality_limits={"tutor.topic": 7})
+        otel_tutor.configure()
+        print(state.limits["tutor.topic"], state.limits["http.route"], state.limits["tutor.subject"])
+        try:
+            otel_tutor.configure(cardinality_limits={"tutor.topic": 8})
+        except otel_tutor.ConfigurationError as error:
+            print(error)
+        """,
+        OTEL_TUTOR_CARDINALITY_LIMITS="tutor.topic=1000,http.route=500",
+    )
+
+    limits, refused = result.stdout.splitlines()
+    assert limits == "7 500 50"
+    assert refused.startswith(
+        "cardinality_limits={'tutor.topic': 8, 'http.route': 500}, but this process was configured with"
+    )
+
+
 def test_somebody_elses_provider_is_not_overridden_in_silence() -> None:
     result = run("""
         import threading

@@ -7,6 +7,8 @@ import pytest
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.settings import DEFAULT_ENDPOINT, DEFAULT_SERVICE_NAME, Settings
 
+LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
+
 
 @pytest.mark.parametrize(
     ("arguments", "environ", "said"),
@@ -28,6 +30,23 @@ from otel_tutor.settings import DEFAULT_ENDPOINT, DEFAULT_SERVICE_NAME, Settings
         ({}, {"OTEL_METRICS_EXPORTER": "prometheus"}, "OTEL_METRICS_EXPORTER='prometheus' is not supported: use otlp"),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "OTEL_METRIC_EXPORT_INTERVAL='5s' is not a number of milliseconds"),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "0"}, "OTEL_METRIC_EXPORT_INTERVAL='0' is not a number of milliseconds"),
+        ({"cardinality_limits": 5}, {}, 'cardinality_limits=5 is not a mapping: pass e.g. {"tutor.topic": 1000}'),
+        (
+            {"cardinality_limits": {"tutor.topics": 9}},
+            {},
+            "there is no attribute 'tutor.topics': use e.g. tutor.topic, ",
+        ),
+        ({"cardinality_limits": {7: 9}}, {}, "cardinality_limits={7: 9}: there is no attribute 7: use e.g. "),
+        ({"cardinality_limits": {"tutor.topic": 0}}, {}, "0 is no limit for tutor.topic: use a whole number from 1"),
+        ({"cardinality_limits": {"tutor.topic": True}}, {}, "True is no limit for tutor.topic"),
+        ({"cardinality_limits": {"tutor.topic": 1.5}}, {}, "1.5 is no limit for tutor.topic"),
+        ({}, {LIMITS: "tutor.topic"}, "OTEL_TUTOR_CARDINALITY_LIMITS='tutor.topic': '' is no limit for tutor.topic"),
+        ({}, {LIMITS: "tutor.topic=many"}, "'many' is no limit for tutor.topic: use a whole number from 1, e.g. 1000"),
+        (
+            {},
+            {LIMITS: "route=5"},
+            "OTEL_TUTOR_CARDINALITY_LIMITS='route=5': there is no attribute 'route': use e.g. ",
+        ),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line(arguments: dict[str, Any], environ: dict[str, str], said: str) -> None:
@@ -66,6 +85,15 @@ def test_a_signal_may_be_switched_off_or_have_an_endpoint_of_its_own() -> None:
 
     assert settings.exports == {"traces", "metrics"}
     assert settings.own_endpoints == {"traces"}
+
+
+def test_limits_of_both_places_hold_and_the_argument_wins() -> None:
+    environ = {LIMITS: " tutor.topic=1000, http.route = 500 ,"}
+    argued = Settings.read(cardinality_limits={"tutor.topic": 7}, environ=environ)
+
+    assert argued.cardinality_limits == {"tutor.topic": 7, "http.route": 500}
+    assert Settings.read(environ=environ).cardinality_limits == {"tutor.topic": 1000, "http.route": 500}
+    assert Settings.read(environ={}).cardinality_limits == {}
 
 
 @pytest.mark.parametrize(("value", "disabled"), [("true", True), (" TRUE ", True), ("false", False), ("1", False)])

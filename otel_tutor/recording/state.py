@@ -38,6 +38,7 @@ class _State:
         # Configured once. A forked child keeps it, and so does reset().
         self.lock = threading.RLock()  # held by configure() and shutdown()
         self.settings: Any = None
+        self.captures = False  # telemetry stays in memory, for tests
         self.providers: Any = None
         self.lease: Any = None  # the lock on this process's number
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
