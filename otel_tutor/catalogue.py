@@ -23,33 +23,54 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A label of a measurement and how many different values one process may give it; later ones become `_OTHER`."""
+    """A label of a measurement, and how many different values one process may give it; later ones become `_OTHER`."""
 
     key: str
     limit: int
 
 
-METHOD: Final = Attribute("http.request.method", 12)
-ROUTE: Final = Attribute("http.route", 300)
-STATUS_CODE: Final = Attribute("http.response.status_code", 64)
-DIRECTION: Final = Attribute("network.io.direction", 2)
-SUBJECT: Final = Attribute("tutor.subject", 50)
-TOPIC: Final = Attribute("tutor.topic", 500)
-CORRECT: Final = Attribute("tutor.answer.correct", 2)
-OUTCOME: Final = Attribute("tutor.outcome", 10)
-MODEL: Final = Attribute("gen_ai.request.model", 50)
-QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)
-TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)
-RECORD_TYPE: Final = Attribute("tutor.record.type", 30)
-COLLECTION: Final = Attribute("tutor.collection", 50)
-DISK_PATH: Final = Attribute("tutor.disk.path", 20)
-CHECK: Final = Attribute("health.check.name", 50)
-DB_OPERATION: Final = Attribute("db.operation.name", 30)
-DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)
-DB_STATE: Final = Attribute("db.client.connection.state", 2)
-FOLDED: Final = Attribute("otel_tutor.attribute.key", 50)
+# A limit is one process's, and a default: `configure(cardinality_limits=...)` sets another.
+METHOD: Final = Attribute("http.request.method", 12)  # ten are known to the conventions, any other is _OTHER
+ROUTE: Final = Attribute("http.route", 300)  # templates of a large API; times methods and statuses, some thousand series
+STATUS_CODE: Final = Attribute("http.response.status_code", 64)  # as many as IANA has registered
+DIRECTION: Final = Attribute("network.io.direction", 2)  # receive, transmit
+SUBJECT: Final = Attribute("tutor.subject", 50)  # what a school teaches, twice over
+TOPIC: Final = Attribute("tutor.topic", 500)  # ten for each subject
+CORRECT: Final = Attribute("tutor.answer.correct", 2)  # true, false
+OUTCOME: Final = Attribute("tutor.outcome", 10)  # success, cancelled, and an app's own words for failures
+MODEL: Final = Attribute("gen_ai.request.model", 50)  # those tried out since the process began, versions included
+QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)  # llama.cpp, which has the most, names about fifteen
+TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)  # input, output
+RECORD_TYPE: Final = Attribute("tutor.record.type", 30)  # kinds of records: as many as a database has tables
+COLLECTION: Final = Attribute("tutor.collection", 50)  # one for each subject
+DISK_PATH: Final = Attribute("tutor.disk.path", 20)  # file systems of one host
+CHECK: Final = Attribute("health.check.name", 50)  # a probe that runs more than these answers too late
+DB_OPERATION: Final = Attribute("db.operation.name", 30)  # first words of SQL: about twenty, and those of one dialect
+DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)  # databases of one service
+DB_STATE: Final = Attribute("db.client.connection.state", 2)  # used, idle
+FOLDED: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
 
-ATTRIBUTES: Final = tuple(value for value in list(globals().values()) if isinstance(value, Attribute))
+ATTRIBUTES: Final = (
+    METHOD,
+    ROUTE,
+    STATUS_CODE,
+    DIRECTION,
+    SUBJECT,
+    TOPIC,
+    CORRECT,
+    OUTCOME,
+    MODEL,
+    QUANTIZATION,
+    TOKEN_TYPE,
+    RECORD_TYPE,
+    COLLECTION,
+    DISK_PATH,
+    CHECK,
+    DB_OPERATION,
+    DB_POOL,
+    DB_STATE,
+    FOLDED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +128,42 @@ UPTIME: Final = Row("process.uptime", _GAUGE, "s", (), "Time since the process b
 FOLDED_VALUES: Final = Row("otel_tutor.attribute.folded", _TOTAL, "{value}", (FOLDED,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
 # fmt: on
 
-CATALOGUE: Final = tuple(value for value in list(globals().values()) if isinstance(value, Row))
+CATALOGUE: Final = (
+    HTTP_DURATION,
+    HTTP_ACTIVE,
+    HTTP_FIRST_BYTE,
+    HTTP_REQUEST_IO,
+    HTTP_RESPONSE_IO,
+    WEBSOCKET_DURATION,
+    WEBSOCKET_ACTIVE,
+    WEBSOCKET_MESSAGES,
+    RAG_RETRIEVAL,
+    RAG_DOCUMENTS,
+    RAG_GENERATION,
+    MODEL_INFERENCE,
+    MODEL_TOKENS,
+    FIRST_CHUNK,
+    MODEL_MEMORY,
+    QUESTIONS,
+    SESSIONS,
+    PRACTICE,
+    SYNC_QUEUE,
+    SYNC_DURATION,
+    SYNC_RECORDS,
+    VECTOR_DOCUMENTS,
+    VECTOR_SEARCH,
+    SYSTEM_CPU,
+    SYSTEM_MEMORY,
+    SYSTEM_DISK,
+    SYSTEM_DISK_LIMIT,
+    LOOP_LAG,
+    DB_OPERATION_DURATION,
+    DB_CONNECTIONS,
+    DB_CONNECTIONS_MAX,
+    DB_WAIT,
+    CHECK_STATUS,
+    CHECK_DURATION,
+    HEALTH,
+    UPTIME,
+    FOLDED_VALUES,
+)

@@ -1,15 +1,18 @@
-"""`configure()` joins what an app records with what exports it; `shutdown()` undoes it. The one writer of global state."""
+"""`configure()` joins what an app records with what exports it; `shutdown()` undoes it."""
 
 import atexit
+import functools
 import os
-import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
 
+from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import as_engines, observe_engine, observe_pools
 from otel_tutor.recording.instruments import observe_folding, speed_up
+from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,24 +23,13 @@ __all__ = ["configure", "shutdown"]
 SHUTDOWN_SECONDS: Final = 3.0  # servers are killed soon after: Kubernetes gives 30 s in all, and most of it is the app's
 
 
-class _State:
-    """What this process has configured so far."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.settings: Settings | None = None
-        self.providers: Providers | None = None
-
-
-_state: Final = _State()
-
-
 def configure(
     app: Starlette | None = None,
     *,
     engine: Any = None,
     service_name: str | None = None,
     endpoint: str | None = None,
+    cardinality_limits: Mapping[str, int] | None = None,
 ) -> None:
     """Make this process observable; call it once, at start, before the first request.
 
@@ -45,6 +37,9 @@ def configure(
     engine: a SQLAlchemy engine, sync or async; its statements are traced.
     service_name: the `job` label in Prometheus and the service in Jaeger; else `OTEL_SERVICE_NAME`, else "tutor".
     endpoint: the Collector's OTLP gRPC endpoint; else `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://localhost:4317.
+    cardinality_limits: how many values one process may give an attribute before further ones are recorded as `_OTHER`, e.g.
+        {"tutor.topic": 1000}; else `OTEL_TUTOR_CARDINALITY_LIMITS`, e.g. "tutor.topic=1000,http.route=500"; else those of
+        `otel_tutor/catalogue.py`.
 
     Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
     Called again, it adds a further app or engine and is otherwise without effect.
@@ -56,14 +51,18 @@ def configure(
     if app is not None and app.middleware_stack is not None:
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
     engines = as_engines(engine)
-    settings = Settings.read(service_name=service_name, endpoint=endpoint)
-    with _state.lock:
+    if cardinality_limits is None and state.settings is not None and not state.captures:
+        cardinality_limits = state.settings.cardinality_limits
+    settings = Settings.read(service_name=service_name, endpoint=endpoint, cardinality_limits=cardinality_limits)
+    with state.lock:
         start(settings)
         if app is not None:
             _observe_app(app)
-        if _state.providers is not None:
-            for one in engines:
-                observe_engine(one)
+        if state.providers is not None:
+            from otel_tutor.pipeline import trace_engine
+
+            for sync_engine in engines:
+                observe_engine(sync_engine, trace_engine)
 
 
 def shutdown() -> None:
@@ -71,55 +70,69 @@ def shutdown() -> None:
 
     It is for good: OpenTelemetry's providers are set once in a process.
     """
-    with _state.lock:
-        if _state.providers is not None:
-            _state.providers.shutdown(SHUTDOWN_SECONDS)
-            _state.providers = None
+    with state.lock:
+        if state.providers is not None:
+            state.providers.shutdown(SHUTDOWN_SECONDS)
+            state.providers = None
 
 
 def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests."""
-    if _state.settings is not None:
-        for name in ("service_name", "endpoint"):
-            before, now = getattr(_state.settings, name), getattr(settings, name)
-            if before != now:
-                raise ConfigurationError(
-                    f"{name}={now!r}, but this process was configured with {before!r}: call configure() with one of them"
-                )
-        return
-    if not settings.disabled:
-        # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
-        os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-        # gRPC's core prints past logging, a dozen lines for every refused handshake; what it says is in our line as well.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+    if state.settings is None:
+        if not settings.disabled:
+            _start_pipeline(settings, exporters)
+        state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
+        state.settings, state.captures = settings, exporters is not None
+    elif state.captures:
+        state.settings = settings  # each test may have an app of its own
+    else:
+        _ensure_same(state.settings, settings)
+    state.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES} | dict(settings.cardinality_limits)
 
-        from otel_tutor import pipeline
 
-        pipeline.check_unclaimed()
-        built = pipeline.Providers.build(
-            settings, exporters or pipeline.otlp_exporters(settings), pipeline.make_resource(settings)
-        )
-        built.make_global()
-        pipeline.renew_after_fork(built, lambda: pipeline.make_resource(settings))
-        pipeline.quieten()
-        speed_up(pipeline.fast_recorder)
-        _state.providers = built
-        atexit.register(shutdown)
-        ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves
-        _observe_app_state()
-        pipeline.observe_process()
-    _state.settings = settings
+def _ensure_same(before: Settings, now: Settings) -> None:
+    for name in ("service_name", "endpoint", "cardinality_limits"):
+        if getattr(before, name) != getattr(now, name):
+            raise ConfigurationError(
+                f"{name}={getattr(now, name)!r}, but this process was configured with {getattr(before, name)!r}: "
+                "call configure() with one of them"
+            )
+
+
+def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
+    # Instrumentations read this once: stable names (HTTP, database) instead of the ones before 2024.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
+    # gRPC's core prints past logging, a dozen lines for every refused handshake; what it says is in our line as well.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+
+    from otel_tutor import pipeline
+
+    pipeline.check_unclaimed()
+    pipeline.try_all()
+    make_resource = functools.partial(pipeline.make_resource, settings)
+    built = pipeline.Providers.build(settings, exporters or pipeline.otlp_exporters(settings), make_resource())
+    built.make_global()
+    state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
+    pipeline.quieten()
+    speed_up(pipeline.cached_recording)
+    state.providers = built
+    atexit.register(shutdown)
+    ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves
+    _observe_app_state()
+    pipeline.observe_process()
 
 
 def providers() -> "Providers | None":
     """The running pipeline, or None before `configure()`, after `shutdown()` and with `OTEL_SDK_DISABLED`."""
-    return _state.providers
+    running: Providers | None = state.providers
+    return running
 
 
 def settings_in_effect() -> Settings | None:
     """What this process was configured with, or None before `configure()`."""
-    return _state.settings
+    settings: Settings | None = state.settings
+    return settings
 
 
 def _observe_app_state() -> None:
@@ -136,8 +149,8 @@ def _observe_app_state() -> None:
 
 
 def _flush() -> None:
-    if _state.providers is not None:
-        _state.providers.flush(SHUTDOWN_SECONDS)
+    if state.providers is not None:
+        state.providers.flush(SHUTDOWN_SECONDS)
 
 
 def _observe_app(app: Starlette) -> None:

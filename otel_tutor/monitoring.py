@@ -5,8 +5,6 @@ seconds.
 """
 
 import functools
-import os
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -14,8 +12,9 @@ from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Row
 from otel_tutor.instrumentation.host import Host
 from otel_tutor.recording.guard import harmless
-from otel_tutor.recording.instruments import Labels, bounded, counter, observe, quantity, record
+from otel_tutor.recording.instruments import Labels, add, bounded, observe, quantity, record
 from otel_tutor.recording.operation import running
+from otel_tutor.recording.state import state
 from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
 
@@ -45,9 +44,6 @@ class MetricsCollector:
 
     def __init__(self) -> None:
         self._host = Host()
-        self._stated: dict[Row, dict[str, float]] = {}  # what was last said of a number that goes up and down
-        self._lock = threading.Lock()
-        self._observing = False
 
     @harmless
     def track_rag_query(
@@ -100,13 +96,13 @@ class MetricsCollector:
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
         _claim(QUESTION, "activity")
-        counter(catalogue.QUESTIONS).add(1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
+        add(catalogue.QUESTIONS, 1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
 
     @harmless
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
         labels = _labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, "true" if correct else "false"))
-        counter(catalogue.PRACTICE).add(1, labels)
+        add(catalogue.PRACTICE, 1, labels)
 
     @harmless
     def set_active_sessions(self, count: int) -> None:
@@ -118,8 +114,8 @@ class MetricsCollector:
         """Record one synchronisation, and how many records of each type it moved."""
         record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
         for record_type, count in (records or {}).items():
-            if (number := quantity(count)) is not None:
-                counter(catalogue.SYNC_RECORDS).add(number, _labels((catalogue.RECORD_TYPE, record_type)))
+            if quantity(count) is not None:  # a type of which nothing is counted must not use up the attribute's values
+                add(catalogue.SYNC_RECORDS, count, _labels((catalogue.RECORD_TYPE, record_type)))
 
     @harmless
     def set_sync_queue_size(self, count: int) -> None:
@@ -144,28 +140,18 @@ class MetricsCollector:
 
     def start_observing(self) -> None:
         """Have the stated numbers read at every export; `configure()` calls this once."""
-        with self._lock:
-            if self._observing:
-                return
-            self._observing = True
         for row in (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS):
             observe(row, functools.partial(self._read, row))
         self._host.start_observing()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.forget)  # the parent goes on saying it
-
-    def forget(self) -> None:
-        """Start over with what was stated: in a forked child, and between tests."""
-        self._stated.clear()
 
     def _state(self, row: Row, value: float, label: str = "") -> None:
         number = quantity(value)
         if number is not None:
-            self._stated.setdefault(row, {})[label] = number
+            state.gauges.setdefault(row.name, {})[label] = number
 
     def _read(self, row: Row) -> Iterable[tuple[float, Labels]]:
         """What was stated of a row, by its one attribute if it has one."""
-        for label, value in list(self._stated.get(row, {}).items()):
+        for label, value in list(state.gauges.get(row.name, {}).items()):
             yield value, {attribute.key: label for attribute in row.attributes}
 
 

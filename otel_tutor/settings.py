@@ -1,5 +1,6 @@
 """What can be set, read once from `configure()` and the standard `OTEL_*` variables, and checked before anything starts."""
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 
+from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
 
 __all__ = ["Settings", "data_folder", "shipped_config_dir"]
@@ -18,6 +20,7 @@ DEFAULT_SERVICE_NAME: Final = "tutor"
 # Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 
+_LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
 
 
@@ -42,6 +45,9 @@ class Settings:
     metric_interval_ms: int
     disabled: bool
     exports: frozenset[str]  # of "traces", "metrics", "logs"
+    own_endpoints: frozenset[str]  # the signals whose exporter reads its endpoint from its signal's own variable
+    instance_id: str | None  # the service.instance.id that was asked for
+    cardinality_limits: Mapping[str, int]  # by attribute; the catalogue has those that are not set
 
     @classmethod
     def read(
@@ -49,6 +55,7 @@ class Settings:
         *,
         service_name: str | None = None,
         endpoint: str | None = None,
+        cardinality_limits: Mapping[str, int] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> "Settings":
         """Settings from arguments first, then the environment, then defaults.
@@ -59,24 +66,57 @@ class Settings:
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
         _check_protocol(environ)
-        given = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
-        _check_endpoint(given, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
-        for signal in _SIGNALS:
-            name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
-            if environ.get(name):
-                _check_endpoint(environ[name], name)
+        collector = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
+        _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
+        resource = _resource_attributes(environ)
         return cls(
-            service_name=service_name or _service_name(environ),
-            endpoint=given,
+            service_name=service_name
+            or environ.get("OTEL_SERVICE_NAME")
+            or resource.get("service.name")
+            or DEFAULT_SERVICE_NAME,
+            endpoint=collector,
             metric_interval_ms=_milliseconds(environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS),
             disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
             exports=frozenset(signal.lower() for signal in _SIGNALS if _is_exported(environ, signal)),
+            own_endpoints=frozenset(signal.lower() for signal in _SIGNALS if _has_own_endpoint(environ, signal)),
+            instance_id=resource.get("service.instance.id") or None,
+            cardinality_limits=_cardinality_limits(cardinality_limits, environ.get(_LIMITS) or ""),
         )
 
 
-def _service_name(environ: Mapping[str, str]) -> str:
-    resource = dict(pair.split("=", 1) for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair)
-    return environ.get("OTEL_SERVICE_NAME") or resource.get("service.name") or DEFAULT_SERVICE_NAME
+def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _cardinality_limits(argument: object, variable: str) -> dict[str, int]:
+    """Both, checked; of an attribute that is in both, the argument's limit."""
+    limits = {}
+    for pair in filter(None, map(str.strip, variable.split(","))):
+        name, _, limit = map(str.strip, pair.partition("="))
+        limits[name] = _limit(f"{_LIMITS}={variable!r}", name, int(limit) if limit.isdecimal() else limit)
+    if argument is not None:
+        if not isinstance(argument, Mapping):
+            raise ConfigurationError(f'cardinality_limits={argument!r} is not a mapping: pass e.g. {{"tutor.topic": 1000}}')
+        limits |= {name: _limit(f"cardinality_limits={argument!r}", name, limit) for name, limit in argument.items()}
+    return limits
+
+
+def _limit(source: str, name: object, limit: object) -> int:
+    known = [attribute.key for attribute in ATTRIBUTES]
+    if name not in known:
+        nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.0)
+        raise ConfigurationError(f"{source}: there is no attribute {name!r}: use e.g. {', '.join(nearest)}")
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise ConfigurationError(f"{source}: {limit!r} is no limit for {name}: use a whole number from 1, e.g. 1000")
+    return limit
+
+
+def _has_own_endpoint(environ: Mapping[str, str], signal: str) -> bool:
+    name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+    if environ.get(name):
+        _check_endpoint(environ[name], name)
+    return bool(environ.get(name))
 
 
 def _check_endpoint(value: str, name: str) -> None:
@@ -90,13 +130,13 @@ def _check_endpoint(value: str, name: str) -> None:
             f"{name}={value!r} has no usable scheme and host: use http://host:4317, or https://host:4317 for TLS"
         )
     if port == 4318:  # noqa: PLR2004 - the port OTLP keeps for HTTP
-        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; gRPC is spoken here: use port 4317")
+        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; only gRPC is supported: use port 4317")
 
 
 def _check_protocol(environ: Mapping[str, str]) -> None:
     for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", *(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL" for signal in _SIGNALS)):
         if environ.get(name, "grpc") != "grpc":
-            raise ConfigurationError(f"{name}={environ[name]!r} is not spoken here: unset it, or set it to grpc")
+            raise ConfigurationError(f"{name}={environ[name]!r} is not supported: unset it, or set it to grpc")
 
 
 def _milliseconds(environ: Mapping[str, str], name: str, default: int) -> int:
@@ -110,5 +150,5 @@ def _is_exported(environ: Mapping[str, str], signal: str) -> bool:
     name = f"OTEL_{signal}_EXPORTER"
     value = environ.get(name, "").strip().lower() or "otlp"
     if value not in {"otlp", "none"}:
-        raise ConfigurationError(f"{name}={value!r} is not shipped: use otlp (the Collector fans out from there) or none")
+        raise ConfigurationError(f"{name}={value!r} is not supported: use otlp (the Collector fans out from there) or none")
     return value == "otlp"

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import opentelemetry.sdk.trace
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics import Counter, Histogram, ObservableCounter
@@ -29,12 +28,11 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor import lifecycle
 from otel_tutor.health import health_service
-from otel_tutor.monitoring import metrics_collector
 from otel_tutor.naming import Series, read_naming
 from otel_tutor.pipeline import Exporters
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.upstream import frozen_span_times, histogram_aggregation
 from otel_tutor.recording import clock
-from otel_tutor.recording.instruments import forget_values
+from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings, shipped_config_dir
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]
@@ -89,7 +87,7 @@ class Capture:
     _reader: InMemoryMetricReader = field(
         default_factory=lambda: InMemoryMetricReader(
             preferred_temporality=dict.fromkeys((Counter, Histogram, ObservableCounter), AggregationTemporality.DELTA),
-            preferred_aggregation={Histogram: SteadyExponentialHistogram()},
+            preferred_aggregation={Histogram: histogram_aggregation()},
         )
     )
 
@@ -125,14 +123,12 @@ class Capture:
     def frozen(self) -> Iterator[FrozenClock]:
         """Time standing still inside: durations and the times of spans are exactly what the clock is advanced by."""
         frozen = FrozenClock()
-        module: Any = opentelemetry.sdk.trace  # where the SDK reads the time of a span
-        before, module.time_ns = module.time_ns, lambda: int(frozen.seconds * 1e9)
         clock.replace(lambda: frozen.seconds)
         try:
-            yield frozen
+            with frozen_span_times(lambda: int(frozen.seconds * 1e9)):
+                yield frozen
         finally:
             clock.replace(None)
-            module.time_ns = before
 
     def _matching(self, series: Series, labels: Mapping[str, str]) -> list[Point]:
         if unknown := set(labels) - set(series.labels):
@@ -178,18 +174,15 @@ class Capture:
         self._ids.restart()
 
     def reset(self) -> None:
-        """Forget also what was stated (sessions, queue size, ...) and which values attributes have had."""
-        forget_values()
-        metrics_collector.forget()
-        self.clear()
+        """Forget also what this process has seen: values of labels, stated numbers, requests, results of health checks."""
+        state.reset(read=self.clear)
 
 
 def capture() -> Capture:
     """Keep this process's telemetry in memory from now on; call it instead of, or before, `configure()`, once."""
     kept = Capture()
-    lifecycle.start(Settings.read(), Exporters(spans=kept._spans, logs=kept._logs, reader=kept._reader))
-    running: Any = lifecycle.providers()
-    running.tracer.id_generator = kept._ids
+    exporters = Exporters(spans=kept._spans, logs=kept._logs, reader=kept._reader, ids=kept._ids)
+    lifecycle.start(Settings.read(), exporters)
     return kept
 
 

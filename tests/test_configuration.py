@@ -35,28 +35,24 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "said"),
+    ("arguments", "said"),
     [
-        ("42", {}, "app=42 is not an application: pass a Starlette or FastAPI object"),
-        ("engine='sqlite://'", {}, "engine='sqlite://' is not a SQLAlchemy engine"),
-        ("endpoint='collector:4317'", {}, "endpoint='collector:4317' has no usable scheme and host: use http://host:4317"),
-        ("endpoint='http://collector:4318'", {}, "is the port of OTLP over HTTP; gRPC is spoken here: use port 4317"),
-        ("endpoint='http://collector:nan'", {}, "endpoint='http://collector:nan' is not a URL"),
-        ("endpoint=4317", {}, "endpoint=4317 is not usable: pass a non-empty string"),
-        ("service_name=''", {}, "service_name='' is not usable"),
-        ("", {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost"}, "OTEL_EXPORTER_OTLP_ENDPOINT='localhost' has no usable scheme"),
-        ("", {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "x:1"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT='x:1' has no usable"),
-        ("", {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "'http/protobuf' is not spoken here"),
-        ("", {"OTEL_METRICS_EXPORTER": "prometheus"}, "OTEL_METRICS_EXPORTER='prometheus' is not shipped: use otlp"),
-        ("", {"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "OTEL_METRIC_EXPORT_INTERVAL='5s' is not a number of milliseconds"),
+        ("42", "app=42 is not an application: pass a Starlette or FastAPI object"),
+        ("engine='sqlite://'", "engine='sqlite://' is not a SQLAlchemy engine"),
+        ("endpoint='collector:4317'", "endpoint='collector:4317' has no usable scheme and host: use http://host:4317"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(arguments: str, environ: dict[str, str], said: str) -> None:
-    result = run(f"otel_tutor.configure({arguments})", **environ)
+def test_an_invalid_argument_is_refused_in_one_line_before_anything_starts(arguments: str, said: str) -> None:
+    result = run(f"""
+        import threading
+        try:
+            otel_tutor.configure({arguments})
+        except otel_tutor.ConfigurationError as error:
+            print(threading.active_count(), error)
+    """)
 
-    last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith("otel_tutor.errors.ConfigurationError: ")
-    assert said in last
+    assert result.stdout.startswith(f"1 {said}")
+    assert len(result.stdout.splitlines()) == 1
 
 
 def test_an_app_that_serves_already_is_refused() -> None:
@@ -83,6 +79,28 @@ def test_configuring_twice_the_same_way_is_once_and_otherwise_is_refused() -> No
 
     assert result.stdout.strip() == (
         "service_name='b', but this process was configured with 'a': call configure() with one of them"
+    )
+
+
+def test_limits_hold_from_the_first_call_on() -> None:
+    result = run(
+        """
+        from otel_tutor.recording.state import state
+        otel_tutor.configure(cardinality_limits={"tutor.topic": 7})
+        otel_tutor.configure()
+        print(state.limits["tutor.topic"], state.limits["http.route"], state.limits["tutor.subject"])
+        try:
+            otel_tutor.configure(cardinality_limits={"tutor.topic": 8})
+        except otel_tutor.ConfigurationError as error:
+            print(error)
+        """,
+        OTEL_TUTOR_CARDINALITY_LIMITS="tutor.topic=1000,http.route=500",
+    )
+
+    limits, refused = result.stdout.splitlines()
+    assert limits == "7 500 50"
+    assert refused.startswith(
+        "cardinality_limits={'tutor.topic': 8, 'http.route': 500}, but this process was configured with"
     )
 
 
@@ -198,34 +216,6 @@ def test_log_records_are_kept_from_the_exporters_own_errors() -> None:
     """)
 
     assert result.stdout.strip() == "['app', 'otel_tutor.demo.tutor']"
-
-
-def test_two_processes_of_a_service_have_different_instances_that_survive_a_restart() -> None:
-    code = """
-        import sys
-        from opentelemetry import trace
-        otel_tutor.configure(service_name="restarted")
-        print(trace.get_tracer_provider().resource.attributes["service.instance.id"], flush=True)
-        sys.stdin.read()
-    """
-    command = [sys.executable, "-c", "import otel_tutor\n" + textwrap.dedent(code)]
-    environ = {**os.environ, "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ)
-
-    with start() as first, start() as second:
-        assert first.stdout
-        assert second.stdout
-        names = {first.stdout.readline(), second.stdout.readline()}
-        first.kill()
-        first.wait()
-        with start() as third:
-            assert third.stdout
-            assert third.stdout.readline() in names
-            third.kill()
-        second.kill()
-    assert len(names) == 2
 
 
 def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:

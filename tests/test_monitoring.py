@@ -2,11 +2,13 @@
 
 import asyncio
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
 
+import otel_tutor
 from otel_tutor.catalogue import SUBJECT, TOPIC
 from otel_tutor.monitoring import metrics_collector, track_async_time, track_time
 from otel_tutor.recording.instruments import OTHER
@@ -136,6 +138,22 @@ def test_the_host_is_measured_at_every_export(captured: Capture) -> None:
     assert 0 <= (only(metrics["system.cpu.usage"]).value or 0) <= 100
     assert 0 < (only(metrics["system.memory.usage"]).value or 0) <= psutil.virtual_memory().total
     assert only(metrics["system.disk.usage"]).attributes == {"tutor.disk.path": "/"}
+
+
+@pytest.fixture
+def two_topics() -> Iterator[None]:
+    otel_tutor.configure(cardinality_limits={TOPIC.key: 2})
+    yield
+    otel_tutor.configure()
+
+
+def test_an_apps_own_limit_is_the_one_that_counts(captured: Capture, two_topics: None) -> None:
+    for topic in ("optics", "waves", "heat"):
+        metrics_collector.track_student_activity("physics", topic)
+
+    assert captured.value("student_questions_total", topic="waves") == 1
+    assert captured.value("student_questions_total", topic=OTHER) == 1
+    assert captured.value("telemetry_attribute_folded_total", attribute=TOPIC.key) == 1
 
 
 def test_values_beyond_an_attributes_bound_are_folded_and_that_is_counted(captured: Capture) -> None:

@@ -1,17 +1,16 @@
 """The health of a service: its checks run together, once for all who ask, and the answers probes want."""
 
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
-from weakref import WeakMethod
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import HealthCheck
 from otel_tutor.health.run import Flight
 from otel_tutor.health.runner import CheckRunner
 from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall
+from otel_tutor.recording.state import state
 
 __all__ = ["HealthService", "health_service"]
 
@@ -35,18 +34,22 @@ class HealthService:
         self._version = version
         self._keep = {True: cache_seconds, False: failure_cache_seconds}
         self._runners: Mapping[str, CheckRunner] = {}  # replaced, never changed: a run keeps the one it began with
-        self._begin_life()
-        _call_in_forked_child(WeakMethod(self._begin_life))
+        self.begin_life()
+        state.health_services.add(self)
 
-    def _begin_life(self) -> None:
-        """The state of a process that has just begun; a forked worker inherits the checks and nothing else."""
+    def begin_life(self) -> None:
+        """Begin as in a new process: a forked worker inherits the checks and nothing else. `state` calls this in a child."""
         self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget every result and that the process is ending; `testing.Capture.reset` calls this through `state`."""
         self._runners = {name: CheckRunner(runner.check) for name, runner in self._runners.items()}
         self._flight: Flight | None = None
         self._last: Mapping[str, HealthResult] = {}
         self._fresh_until = float("-inf")
         self._draining = False
-        self._started = time.monotonic()
 
     @property
     def version(self) -> str:
@@ -64,6 +67,8 @@ class HealthService:
                 f"check={check!r} is not a health check: pass an instance of a subclass of HealthCheck that called "
                 'super().__init__("name")'
             )
+        if not state.watches_forks:  # before configure(), or without it
+            state.watch_forks()
         with self._lock:
             if check.name in self._runners:
                 raise ConfigurationError(f"a health check named {check.name!r} is registered: choose another name")
@@ -132,15 +137,6 @@ class HealthService:
                 good = all(one.status is not HealthStatus.UNHEALTHY for one in self._last.values())
                 current = flight.runners is self._runners
                 self._fresh_until = time.monotonic() + self._keep[good] if current else float("-inf")
-
-
-def _call_in_forked_child(method: WeakMethod[Callable[[], None]]) -> None:
-    def call() -> None:
-        if alive := method():
-            alive()
-
-    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-        os.register_at_fork(after_in_child=call)
 
 
 health_service: Final = HealthService()

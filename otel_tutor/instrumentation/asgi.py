@@ -1,21 +1,21 @@
 """One HTTP request becomes one server span, one duration and one request in progress; a WebSocket is websocket.py's.
 
-A pure ASGI middleware that holds no state of a request between requests. Span attributes and context extraction are those
-of opentelemetry-instrumentation-asgi; its metrics are not used, since they put background tasks inside the duration and
-lose the status of an unhandled error and the template of a mount.
+A pure ASGI middleware that holds no state of a request between requests. Span attributes are those of
+opentelemetry-instrumentation-asgi and made with its public helpers: the function that makes all of them takes a private
+argument. Its metrics are not used, since they put background tasks inside the duration and lose the status of an unhandled
+error and the template of a mount.
 """
 
 import asyncio
 import functools
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.instrumentation._semconv import _StabilityMode
-from opentelemetry.instrumentation.asgi import collect_request_attributes
+from opentelemetry.instrumentation.asgi import asgi_getter, get_host_port_url_tuple
 from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
@@ -23,9 +23,10 @@ from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.route import PROBES, bounded_route, remote_parent
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import harmless, report
+from otel_tutor.recording.guard import attempt, report
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer
+from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
 
@@ -34,40 +35,46 @@ _OURS: Final = "otel_tutor.request"  # scope key: one owner per request, however
 _CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the response began
 _SERVER_ERROR: Final = 500
 
-_in_progress: Final[dict[int, "_Request"]] = {}
-# Bytes of bodies received and sent, by method and route; bounded, as both are.
-_traffic: Final[dict[tuple[str, str | None], list[int]]] = {}
-
 
 @functools.lru_cache(maxsize=512)  # some hosts times some browsers; others are worked out again
 def _attributes(
-    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, host: bytes, agent: bytes
-) -> dict[str, Any]:
-    """What semantic conventions say of such a request, its path apart."""
-    # A query string and a client's address can identify a student; the service is operated without them.
-    headers = [(name, value) for name, value in ((b"host", host), (b"user-agent", agent)) if value]
-    scope = {"type": "http", "method": method, "scheme": scheme, "http_version": version, "server": server}
-    rest = {"path": "/", "query_string": b"", "client": None, "headers": headers}
-    found: dict[str, Any] = collect_request_attributes({**scope, **rest}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]  # upstream has none
-    if server:
-        found["server.address"] = server[0]  # the helper appends the port, which is an attribute of its own
-    return found
+    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
+) -> dict[str, str | int]:
+    """What semantic conventions say of such a request, its path apart.
+
+    A query string and a client's address can identify a student; the service is operated without them.
+    """
+    known_method = sanitize_method(method) if method else None
+    _, port, _ = get_host_port_url_tuple({"server": server})  # type: ignore[no-untyped-call]  # upstream has no types
+    user_agent = _decoded(agent)
+    attributes = {
+        "http.request.method": known_method,
+        "http.request.method_original": method.strip() if method.strip() != known_method else None,
+        "url.scheme": scheme,
+        "server.address": server[0] if server else "0.0.0.0",
+        "server.port": port,
+        "network.protocol.version": version,
+        "user_agent.original": user_agent,
+        "user_agent.synthetic.type": detect_synthetic_user_agent(user_agent),
+    }
+    return {key: value for key, value in attributes.items() if value}
+
+
+def _decoded(agent: bytes) -> str:
+    try:
+        return str((asgi_getter.get({"headers": [(b"user-agent", agent)]}, "user-agent") or [""])[0])
+    except ValueError:  # neither UTF-8 nor a valid escape
+        return agent.decode("latin-1")
 
 
 def _request_attributes(scope: Scope) -> dict[str, Any]:
-    host = agent = b""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host = value
-        elif name == b"user-agent":
-            agent = value
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
     server = scope.get("server")
     common = _attributes(
         scope["method"],
         scope.get("scheme", "http"),
         scope.get("http_version", ""),
         tuple(server) if server else None,
-        host,
         agent,
     )
     return {**common, "url.path": scope["path"]}
@@ -76,7 +83,19 @@ def _request_attributes(scope: Scope) -> dict[str, Any]:
 class _Request:
     """What is known of a request while it is answered."""
 
-    __slots__ = ("context", "first_byte", "method", "received", "scope", "sent", "span", "start", "status", "streamed")
+    __slots__ = (
+        "context",
+        "finished",
+        "first_byte",
+        "method",
+        "received",
+        "scope",
+        "sent",
+        "span",
+        "start",
+        "status",
+        "streamed",
+    )
 
     def __init__(self, scope: Scope) -> None:
         self.start = clock.now()
@@ -84,7 +103,7 @@ class _Request:
         self.status: int | None = None
         self.received = self.sent = 0  # bytes of bodies
         self.first_byte: float | None = None
-        self.streamed = False
+        self.streamed = self.finished = False
         attributes = _request_attributes(scope)
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
@@ -99,34 +118,44 @@ class _Request:
         if self.first_byte is None:
             self.first_byte = clock.now() - self.start
 
-    @harmless
     def finish(self, error: BaseException | None = None) -> None:
-        """Record the request, once, at the last byte of its response or at its failure."""
-        if _in_progress.pop(id(self), None) is None:
+        """Record the request, once, at the last byte of its response or at its failure; the span ends whatever fails."""
+        if self.finished:
             return
+        self.finished = True
+        state.requests.pop(id(self), None)
         elapsed = clock.now() - self.start
-        if self.status is None:
-            self.status = _CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR
-        labels: dict[str, str | int] = {catalogue.STATUS_CODE.key: self.status}
-        route = bounded_route(self.scope)
-        traffic = _traffic.setdefault((self.method, route), [0, 0])
+        status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
+        try:
+            route = attempt(bounded_route, self.scope)
+            attempt(self._count_bytes, route)
+            attempt(self._describe_span, route, status, error)
+            attempt(self._measure, route, status, elapsed)
+        finally:
+            attempt(self.span.end)
+
+    def _count_bytes(self, route: str | None) -> None:
+        traffic = state.traffic.setdefault((self.method, route), [0, 0])
         traffic[0] += self.received
         traffic[1] += self.sent
+
+    def _describe_span(self, route: str | None, status: int, error: BaseException | None) -> None:
+        attributes: dict[str, str | int] = {catalogue.STATUS_CODE.key: status}
         if route is not None:
-            labels[catalogue.ROUTE.key] = route
+            attributes[catalogue.ROUTE.key] = route
             self.span.update_name(f"{self.method} {route}")
-        self.span.set_attributes(labels)
-        labels[catalogue.METHOD.key] = self.method
+        self.span.set_attributes(attributes)
+        if error is not None or status >= _SERVER_ERROR:
+            self.span.set_attribute("error.type", str(status) if error is None else type(error).__qualname__)
+            self.span.set_status(StatusCode.ERROR)
         if error is not None:
             self.span.record_exception(error)
-        if error is not None or self.status >= _SERVER_ERROR:
-            self.span.set_attribute("error.type", type(error).__qualname__ if error else str(self.status))
-            self.span.set_status(StatusCode.ERROR)
-        recorder(catalogue.HTTP_DURATION)(elapsed, labels, self.context)
+
+    def _measure(self, route: str | None, status: int, elapsed: float) -> None:
+        labels = _labels(self.method, route)
         if self.streamed and self.first_byte is not None:
-            of_route = _labels(self.method, route)
-            recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, of_route, self.context)
-        self.span.end()
+            attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, labels, self.context)
+        recorder(catalogue.HTTP_DURATION)(elapsed, {**labels, catalogue.STATUS_CODE.key: status}, self.context)
 
 
 def _is_observed(scope: Scope) -> bool:
@@ -141,7 +170,7 @@ def _begin(scope: Scope) -> _Request | None:
         report(error)
         return None
     scope[_OURS] = request
-    _in_progress[id(request)] = request
+    state.requests[id(request)] = request
     return request
 
 
@@ -205,9 +234,6 @@ def observe_requests_in_progress() -> None:
     observe(catalogue.HTTP_REQUEST_IO, functools.partial(_count_bytes, 0))
     observe(catalogue.HTTP_RESPONSE_IO, functools.partial(_count_bytes, 1))
     observe_connections()
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_in_progress.clear)  # they are the parent's to finish
-        os.register_at_fork(after_in_child=_traffic.clear)
 
 
 def _labels(method: str, route: str | None) -> Labels:
@@ -216,12 +242,12 @@ def _labels(method: str, route: str | None) -> Labels:
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
-    now = Counter((request.method, bounded_route(request.scope)) for request in list(_in_progress.values()))
+    now = Counter((request.method, bounded_route(request.scope)) for request in list(state.requests.values()))
     # A route that went quiet is reported as 0, not forgotten at its last count.
-    for key in {*_traffic, *now}:
+    for key in {*state.traffic, *now}:
         yield now[key], _labels(*key)
 
 
 def _count_bytes(direction: int) -> Iterable[tuple[float, Labels]]:
-    for key, traffic in list(_traffic.items()):
+    for key, traffic in list(state.traffic.items()):
         yield traffic[direction], _labels(*key)

@@ -1,29 +1,24 @@
 """One SQL statement becomes one client span and one duration; a pool's connections are counted when they are exported.
 
-Spans are those of opentelemetry-instrumentation-sqlalchemy. Its tracer of a single engine is used, not its instrumentor:
-that one patches SQLAlchemy for the whole process, takes engines only once, and refuses SQLAlchemy 2.1 although the tracer
-works with it. What it does not measure is measured here: durations, and a pool by what the pool itself knows.
+Spans are those of opentelemetry-instrumentation-sqlalchemy (`pipeline/upstream.py`). What it does not measure is measured
+here: durations, and a pool by what the pool itself knows. Where SQLAlchemy does not have what one measurement needs, that
+measurement is left out and nothing else changes.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Any, Final
-from weakref import WeakSet
-
-from opentelemetry import metrics
 
 from otel_tutor import catalogue
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import harmless
+from otel_tutor.recording.guard import attempt, harmless
 from otel_tutor.recording.instruments import Labels, bounded, observe, record
-from otel_tutor.tracing import tracer
+from otel_tutor.recording.state import state
 
 __all__ = ["as_engines", "observe_engine", "observe_pools"]
 
-_observed: Final[WeakSet[Any]] = WeakSet()
-_observe: Final = harmless(record)
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
@@ -38,27 +33,12 @@ def as_engines(given: Any) -> list[Any]:
     return engines
 
 
-def observe_engine(engine: Any) -> None:
-    """Trace and time the statements of an engine; a second time for the same engine, nothing."""
-    if engine in _observed:
-        return
-    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
-    from sqlalchemy import event
-
-    class Tracer(EngineTracer):
-        def _operation_name(self, db_name: str | None, statement: object) -> str:
-            # SQLite's database is a path, which has no place in the name of a span.
-            name = db_name and PurePath(db_name).name
-            return str(super()._operation_name(name, statement))  # type: ignore[no-untyped-call]  # upstream has no types
-
-    _observed.add(engine)
-    # Its connection counter costs four SDK calls a checkout for what the pool knows anyway: it gets none to count with.
-    Tracer(tracer(), engine, metrics.NoOpUpDownCounter("unused"))  # type: ignore[no-untyped-call]
-    event.listen(engine, "before_cursor_execute", _start_clock, named=True)
-    event.listen(engine, "after_cursor_execute", _succeeded, named=True)
-    event.listen(engine, "handle_error", _failed)
-    _time_waiting(engine)
-    event.listen(engine, "engine_disposed", _time_waiting)  # it has a new pool then
+def observe_engine(engine: Any, trace_statements: Callable[[Any], None]) -> None:
+    """Time the statements of an engine, have `trace_statements` trace them; nothing more for an engine it had before."""
+    if engine not in state.engines:
+        state.engines.add(engine)
+        for observe_part in (trace_statements, _time_statements, _time_waiting):
+            attempt(observe_part, engine)
 
 
 def observe_pools() -> None:
@@ -67,8 +47,27 @@ def observe_pools() -> None:
     observe(catalogue.DB_CONNECTIONS_MAX, _count_most_connections)
 
 
+def _time_statements(engine: Any) -> None:
+    from sqlalchemy import event
+
+    event.listen(engine, "before_cursor_execute", _start_clock, named=True)
+    event.listen(engine, "after_cursor_execute", _succeeded, named=True)
+    event.listen(engine, "handle_error", _failed)
+
+
 def _time_waiting(engine: Any) -> None:
-    """Time how long the pool takes to hand out a connection, opening one included; no event of SQLAlchemy begins there."""
+    from sqlalchemy import event
+
+    _time_pool(engine)
+    event.listen(engine, "engine_disposed", _time_pool)  # it has a new pool then
+
+
+@harmless
+def _time_pool(engine: Any) -> None:
+    """Time how long the pool takes to give a connection, opening one included; no event of SQLAlchemy begins there.
+
+    A pool that does not let its `connect` be replaced (`__slots__`) is left as it is.
+    """
     obtain, labels = engine.pool.connect, _pool(engine)
 
     @functools.wraps(obtain)
@@ -77,17 +76,18 @@ def _time_waiting(engine: Any) -> None:
         try:
             return obtain()
         finally:
-            _observe(catalogue.DB_WAIT, clock.now() - started, labels)
+            record(catalogue.DB_WAIT, clock.now() - started, labels)
 
     engine.pool.connect = connect
 
 
-def _start_clock(**given: Any) -> None:
-    setattr(given["context"], _STARTED, clock.now())
+@harmless
+def _start_clock(**event: Any) -> None:
+    setattr(event["context"], _STARTED, clock.now())
 
 
-def _succeeded(**given: Any) -> None:
-    _record(given["statement"], given["context"], "success")
+def _succeeded(**event: Any) -> None:
+    _record(event["statement"], event["context"], "success")
 
 
 def _failed(error: Any) -> None:
@@ -97,8 +97,9 @@ def _failed(error: Any) -> None:
 
 @harmless
 def _record(statement: str | None, context: Any, outcome: str) -> None:
-    started = context.__dict__.pop(_STARTED, None)
+    started = getattr(context, _STARTED, None)
     if started is not None:
+        delattr(context, _STARTED)
         operation = (statement or "").split(maxsplit=1)[:1]
         labels = {
             catalogue.DB_OPERATION.key: bounded(catalogue.DB_OPERATION, operation[0].upper() if operation else None),
@@ -108,16 +109,16 @@ def _record(statement: str | None, context: Any, outcome: str) -> None:
 
 
 def _count_connections() -> Iterable[tuple[float, Labels]]:
-    for engine in list(_observed):
-        for state, method in (("used", "checkedout"), ("idle", "checkedin")):
+    for engine in list(state.engines):
+        for connection_state, method in (("used", "checkedout"), ("idle", "checkedin")):
             if count := getattr(engine.pool, method, None):  # a pool that keeps no connection counts none
-                yield count(), {**_pool(engine), catalogue.DB_STATE.key: state}
+                yield count(), {**_pool(engine), catalogue.DB_STATE.key: connection_state}
 
 
 def _count_most_connections() -> Iterable[tuple[float, Labels]]:
-    for engine in list(_observed):
-        size, overflow = getattr(engine.pool, "size", None), getattr(engine.pool, "_max_overflow", -1)
-        if size is not None and overflow >= 0:  # -1 is no limit
+    for engine in list(state.engines):
+        size, overflow = getattr(engine.pool, "size", None), getattr(engine.pool, "_max_overflow", None)
+        if size is not None and isinstance(overflow, int) and overflow >= 0:  # -1 is no limit
             yield size() + overflow, _pool(engine)
 
 

@@ -2,25 +2,23 @@
 
 import asyncio
 from typing import Final
-from weakref import WeakSet
 
 from otel_tutor import catalogue
 from otel_tutor.recording.guard import harmless
 from otel_tutor.recording.instruments import record
+from otel_tutor.recording.state import state
 
 __all__ = ["watch_event_loop"]
 
 _SECONDS: Final = 0.5  # between two looks: a stall of half a second is seen whenever it happens, at two records a second
-
-_watched: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
 
 
 @harmless
 def watch_event_loop() -> None:
     """Measure the running event loop from now on; a second time for the same one, nothing. Call it inside the loop."""
     loop = asyncio.get_running_loop()
-    if loop not in _watched:
-        _watched.add(loop)
+    if loop not in state.loops:
+        state.loops.add(loop)
         _look_again(loop)
 
 
@@ -31,10 +29,5 @@ def _look_again(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _look(loop: asyncio.AbstractEventLoop, due: float) -> None:
-    _record_lag(max(0.0, loop.time() - due))
+    record(catalogue.LOOP_LAG, max(0.0, loop.time() - due), {})
     _look_again(loop)
-
-
-@harmless
-def _record_lag(seconds: float) -> None:
-    record(catalogue.LOOP_LAG, seconds, {})

@@ -1,6 +1,5 @@
 """One WebSocket connection becomes one server span and one duration; its messages are counted."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final
@@ -12,16 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from otel_tutor import catalogue
 from otel_tutor.instrumentation.route import bounded_route, remote_parent
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import harmless, report
+from otel_tutor.recording.guard import attempt, harmless, report
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer, was_cancelled
+from otel_tutor.recording.state import state
 
 __all__ = ["observe_connection", "observe_connections"]
 
 _NAME: Final = "WEBSOCKET"
-_open: Final[dict[int, "_Connection"]] = {}
-_messages: Final[Counter[tuple[str | None, str]]] = Counter()  # by route and direction; bounded, as both are
-_routes_seen: Final[set[str | None]] = set()
 
 
 class _Connection:
@@ -40,24 +37,30 @@ class _Connection:
     @harmless
     def count(self, direction: str) -> None:
         """One message."""
-        _messages[bounded_route(self.scope), direction] += 1
+        state.messages[bounded_route(self.scope), direction] += 1
 
-    @harmless
     def close(self, error: BaseException | None = None) -> None:
-        """Record the connection, once, when the app has left it."""
-        if _open.pop(id(self), None) is None:
-            return
-        route = bounded_route(self.scope)
-        _routes_seen.add(route)
+        """Record the connection, once, when the app has left it; the span ends whatever fails."""
+        state.connections.pop(id(self), None)
+        elapsed = clock.now() - self.start
+        try:
+            route = attempt(bounded_route, self.scope)
+            state.connection_routes.add(route)
+            attempt(self._describe_span, route, error)
+            attempt(self._measure, elapsed, route)
+        finally:
+            attempt(self.span.end)
+
+    def _describe_span(self, route: str | None, error: BaseException | None) -> None:
         if route is not None:
             self.span.update_name(f"{_NAME} {route}")
             self.span.set_attribute(catalogue.ROUTE.key, route)
         if error is not None and not was_cancelled(error):
-            self.span.record_exception(error)
             self.span.set_status(StatusCode.ERROR)
-        elapsed = clock.now() - self.start
+            self.span.record_exception(error)
+
+    def _measure(self, elapsed: float, route: str | None) -> None:
         recorder(catalogue.WEBSOCKET_DURATION)(elapsed, _labels(route), self.context)
-        self.span.end()
 
 
 async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +71,7 @@ async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send:
         report(error)
         await app(scope, receive, send)
         return
-    _open[id(connection)] = connection
+    state.connections[id(connection)] = connection
 
     async def observed_receive() -> Message:
         message = await receive()
@@ -94,9 +97,6 @@ def observe_connections() -> None:
     """Have open connections and messages counted at every export; called once."""
     observe(catalogue.WEBSOCKET_ACTIVE, _count_open)
     observe(catalogue.WEBSOCKET_MESSAGES, _count_messages)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_open.clear)
-        os.register_at_fork(after_in_child=_messages.clear)
 
 
 def _labels(route: str | None) -> dict[str, str]:
@@ -104,11 +104,11 @@ def _labels(route: str | None) -> dict[str, str]:
 
 
 def _count_open() -> Iterable[tuple[float, Labels]]:
-    now = Counter(bounded_route(connection.scope) for connection in list(_open.values()))
-    for route in {*_routes_seen, *now}:
+    now = Counter(bounded_route(connection.scope) for connection in list(state.connections.values()))
+    for route in {*state.connection_routes, *now}:
         yield now[route], _labels(route)
 
 
 def _count_messages() -> Iterable[tuple[float, Labels]]:
-    for (route, direction), count in list(_messages.items()):
+    for (route, direction), count in list(state.messages.items()):
         yield count, {**_labels(route), catalogue.DIRECTION.key: direction}

@@ -1,7 +1,6 @@
 """Settings into the three OTLP exporters, and a lid on what they log."""
 
 import logging
-import os
 from typing import Final
 
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
@@ -10,10 +9,10 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.view import Aggregation
 
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import counting_losses
-from otel_tutor.recording.guard import OncePerMinute
+from otel_tutor.pipeline.upstream import histogram_aggregation
+from otel_tutor.recording.rate_limit import RateLimit
 from otel_tutor.settings import Settings
 
 __all__ = ["otlp_exporters", "quieten"]
@@ -24,11 +23,10 @@ def otlp_exporters(settings: Settings) -> Exporters:
 
     def endpoint(signal: str) -> str | None:
         # The exporter reads its signal's own variable only where it is passed nothing.
-        own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
-        return None if own else settings.endpoint
+        return None if signal in settings.own_endpoints else settings.endpoint
 
     exports = settings.exports
-    aggregation: dict[type, Aggregation] = {Histogram: SteadyExponentialHistogram()}
+    aggregation: dict[type, Aggregation] = {Histogram: histogram_aggregation()}
     with counting_losses():
         return Exporters(
             spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,
@@ -44,7 +42,7 @@ class _Lid(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._may_log: Final = OncePerMinute()
+        self._may_log: Final = RateLimit()
         self._log: Final = logging.getLogger("otel_tutor")
 
     def emit(self, record: logging.LogRecord) -> None:

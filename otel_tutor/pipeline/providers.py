@@ -14,8 +14,10 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, Perio
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import attach_logging
 from otel_tutor.pipeline.self_metrics import counting_losses
 from otel_tutor.settings import Settings
@@ -27,12 +29,16 @@ _ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporters:
-    """Where each signal goes; None for one that goes nowhere. `reader` replaces periodic metric export in tests."""
+    """Where each signal goes; None for one that goes nowhere.
+
+    `reader` and `ids` replace periodic export and random ids in tests.
+    """
 
     spans: SpanExporter | None = None
     metrics: MetricExporter | None = None
     logs: LogRecordExporter | None = None
     reader: MetricReader | None = None
+    ids: IdGenerator | None = None
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Providers:
     @classmethod
     def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
-        tracer = TracerProvider(resource=resource, shutdown_on_exit=False)
+        tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids)
         if exporters.spans:
             with counting_losses():
                 tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
@@ -98,6 +104,13 @@ class Providers:
                 if exporter is not None:
                     exporter.shutdown()  # closes the channel under a call that waits
             _join(self._stoppers, deadline)
+
+    def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
+        """Be a process of its own, in a forked child: no counts of the parent's, its own name, its own connections."""
+        upstream.forget_counts(self.meter)
+        upstream.update_resource((self.meter, self.tracer, self.logger), make_resource)
+        upstream.reconnect((self.exporters.spans, self.exporters.metrics, self.exporters.logs))
+        self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:
         """Have the threads of `shutdown()` wait for it: Python 3.12 starts none any more once it is exiting."""

@@ -3,17 +3,16 @@
 import time
 from collections.abc import Callable
 
-__all__ = ["now", "replace"]
+from otel_tutor.recording.state import state
 
-_read: Callable[[], float] = time.perf_counter
+__all__ = ["now", "replace"]
 
 
 def now() -> float:
     """Seconds from an arbitrary moment on, never backwards."""
-    return _read()
+    return state.read_time()
 
 
 def replace(read: Callable[[], float] | None) -> None:
-    """Read the time from elsewhere from now on; without argument, from the machine again. For tests."""
-    global _read  # noqa: PLW0603 - one clock a process, and a call of it costs nothing
-    _read = read or time.perf_counter
+    """Replace the clock; with None, by the machine's own again. For tests."""
+    state.read_time = read or time.perf_counter

@@ -1,9 +1,6 @@
 """Catalogue rows made into live instruments, and values made fit to be their attributes."""
 
-import functools
 import math
-import operator
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -13,13 +10,15 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observati
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Kind, Row
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.state import state
 
 __all__ = [
     "OTHER",
     "Labels",
+    "add",
     "bounded",
     "counter",
-    "forget_values",
     "histogram",
     "observe",
     "observe_folding",
@@ -40,36 +39,40 @@ Labels = Mapping[str, str | int | bool]
 
 Recorder = Callable[[float, Labels, Context | None], None]
 
-_speed_up: Callable[[Histogram], Recorder] = operator.attrgetter("record")
-
 
 def _meter() -> metrics.Meter:
     return metrics.get_meter("otel_tutor")
 
 
-@functools.cache
 def histogram(row: Row) -> Histogram:
     """The live histogram of a row. Made before `configure()`, it records nothing until then."""
-    return _meter().create_histogram(row.name, unit=row.unit, description=row.meaning)
+    live: Histogram | None = state.histograms.get(row.name)
+    if live is None:
+        live = state.histograms[row.name] = _meter().create_histogram(row.name, unit=row.unit, description=row.meaning)
+    return live
 
 
-@functools.cache
 def recorder(row: Row) -> Recorder:
     """What records in the histogram of a row: value, labels, and the context of its exemplar or None for the current one."""
-    return _speed_up(histogram(row))
+    record_fn: Recorder | None = state.recorders.get(row.name)
+    if record_fn is None:
+        record_fn = state.recorders[row.name] = state.make_recorder(histogram(row))
+    return record_fn
 
 
-def speed_up(faster: Callable[[Histogram], Recorder]) -> None:
-    """Have histograms recorded in by `faster` from now on; `configure()` calls this once."""
-    global _speed_up  # noqa: PLW0603 - one pipeline a process
-    _speed_up = faster
-    recorder.cache_clear()
+def speed_up(make_recorder: Callable[[Histogram], Recorder]) -> None:
+    """Have histograms recorded in by what `make_recorder` returns from now on; `configure()` calls this once."""
+    state.make_recorder = make_recorder
+    state.recorders.clear()
+    state.histograms.clear()  # those of before `configure()` only pass on to live ones
 
 
-@functools.cache
 def counter(row: Row) -> Counter:
     """The live counter of a row. Made before `configure()`, it records nothing until then."""
-    return _meter().create_counter(row.name, unit=row.unit, description=row.meaning)
+    live: Counter | None = state.counters.get(row.name)
+    if live is None:
+        live = state.counters[row.name] = _meter().create_counter(row.name, unit=row.unit, description=row.meaning)
+    return live
 
 
 def observe(row: Row, read: Callable[[], Iterable[tuple[float, Labels]]]) -> None:
@@ -86,41 +89,32 @@ def observe(row: Row, read: Callable[[], Iterable[tuple[float, Labels]]]) -> Non
     create(row.name, [callback], unit=row.unit, description=row.meaning)
 
 
-_seen: Final[dict[str, set[str]]] = {attribute.key: set() for attribute in catalogue.ATTRIBUTES}
-_folded: Final[dict[str, int]] = dict.fromkeys(_seen, 0)
-
-
 def bounded(attribute: Attribute, value: object) -> str:
     """`value` as a label: text, never long, and `_OTHER` once the attribute has all the values it may have."""
-    text = value if isinstance(value, str) else UNKNOWN if value is None else str(value)
-    seen = _seen[attribute.key]
-    if text in seen:
+    text = value if isinstance(value, str) else UNKNOWN if value is None else attempt(str, value) or UNKNOWN
+    values = state.label_values[attribute.key]
+    if text in values:
         return text
     text = sendable(text.strip()) or UNKNOWN
-    if len(text) > _LONGEST_LABEL or (text not in seen and len(seen) >= attribute.limit):
-        _folded[attribute.key] += 1
+    if len(text) > _LONGEST_LABEL or (text not in values and len(values) >= state.limits[attribute.key]):
+        state.overflow[attribute.key] += 1
         return OTHER
-    seen.add(text)
+    values.add(text)
     return text
 
 
 def observe_folding() -> None:
     """Have the values that were folded counted at every export, zeros included; `configure()` calls this once."""
-    observe(catalogue.FOLDED_VALUES, lambda: [(count, {catalogue.FOLDED.key: key}) for key, count in _folded.items()])
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget_values)
+
+    def read() -> Iterable[tuple[float, Labels]]:
+        return [(count, {catalogue.FOLDED.key: key}) for key, count in state.overflow.items()]
+
+    observe(catalogue.FOLDED_VALUES, read)
 
 
 def sendable(text: str) -> str:
     """`text` without halves of characters, which a cut JSON escape leaves: one of them fails the export of all around it."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def forget_values() -> None:
-    """Start over with the values that attributes have had: in a forked child, and between tests."""
-    for key, seen in _seen.items():
-        seen.clear()
-        _folded[key] = 0
 
 
 def quantity(value: object) -> float | None:
@@ -135,7 +129,22 @@ def quantity(value: object) -> float | None:
 
 
 def record(row: Row, value: object, labels: Labels) -> None:
-    """Record a value in the histogram of a row; what is no measurement is left out."""
+    """Record a value in the histogram of a row; what is no measurement is left out. A failure is logged, not raised."""
+    attempt(_record, row, value, labels)
+
+
+def _record(row: Row, value: object, labels: Labels) -> None:
     number = quantity(value)
     if number is not None:
         recorder(row)(number, labels, None)
+
+
+def add(row: Row, value: object, labels: Labels) -> None:
+    """Add a value to the counter of a row; what is no measurement is left out. A failure is logged, not raised."""
+    attempt(_add, row, value, labels)
+
+
+def _add(row: Row, value: object, labels: Labels) -> None:
+    number = quantity(value)
+    if number is not None:
+        counter(row).add(number, labels)

@@ -16,7 +16,7 @@ from opentelemetry.trace import Span, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import report
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import sendable
 
 __all__ = ["Attributes", "Operation", "operation", "running", "tracer", "was_cancelled"]
@@ -44,8 +44,7 @@ class Operation:
     __slots__ = ("_context", "_ended", "_on_end", "_started", "claims", "span")
 
     def __init__(self, name: str, attributes: Attributes, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
-        fit = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
-        self.span: Final[Span] = tracer().start_span(sendable(name), attributes=fit)
+        self.span: Final[Span] = attempt(_start_span, name, attributes) or trace.INVALID_SPAN
         inside = trace.set_span_in_context(self.span)
         self._context: Context = context.set_value(role, self, inside) if role else inside
         self._on_end = on_end
@@ -67,21 +66,30 @@ class Operation:
         return clock.now() - self._started
 
     def end(self, error: BaseException | None = None) -> None:
-        """End it, with what it failed of if it did; a second time, nothing."""
+        """End the span, as failed if an error ended the operation. Calling it again has no effect."""
         if self._ended:
             return
         self._ended = True
         elapsed = self.elapsed()
-        if error is not None and not was_cancelled(error):
-            self.span.record_exception(error)
-            self.span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
-        if self._on_end is not None:
-            with self.active():  # what is recorded points to this trace
-                try:
-                    self._on_end(elapsed, error)
-                except Exception as failure:
-                    report(failure)
-        self.span.end()
+        try:
+            if error is not None and not was_cancelled(error):
+                attempt(_record_failure, self.span, error)
+            if self._on_end is not None:
+                with self.active():  # what is recorded points to this trace
+                    attempt(self._on_end, elapsed, error)
+        finally:
+            attempt(self.span.end)
+
+
+def _start_span(name: str, attributes: Attributes) -> Span:
+    valid = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
+    return tracer().start_span(sendable(name), attributes=valid)
+
+
+def _record_failure(span: Span, error: BaseException) -> None:
+    span.set_status(StatusCode.ERROR, type(error).__name__)
+    span.record_exception(error)
+    span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")  # now that its text is known to be readable
 
 
 def was_cancelled(error: BaseException | None) -> bool:
@@ -92,14 +100,14 @@ def was_cancelled(error: BaseException | None) -> bool:
 @contextmanager
 def operation(name: str, attributes: Attributes) -> Iterator[Span]:
     """An operation around a block of code."""
-    one = Operation(name, attributes)
+    block = Operation(name, attributes)
     try:
-        with one.active():
-            yield one.span
+        with block.active():
+            yield block.span
     except BaseException as error:
-        one.end(error)
+        block.end(error)
         raise
-    one.end()
+    block.end()
 
 
 def running(role: str) -> Operation | None:

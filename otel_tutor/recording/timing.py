@@ -2,19 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from otel_tutor.catalogue import Kind, Row
 from otel_tutor.recording import clock
 from otel_tutor.recording.decoration import around
-from otel_tutor.recording.guard import harmless
 from otel_tutor.recording.instruments import Labels, record, sendable
 
 __all__ = ["track_async_time", "track_time"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_observe: Final = harmless(record)
 
 
 class _Timer:
@@ -35,7 +32,7 @@ class _Timer:
         """Record how long it took, once."""
         row, self._row = self._row, None
         if row is not None:
-            _observe(row, clock.now() - self._started, self._labels)
+            record(row, clock.now() - self._started, self._labels)
 
 
 def track_time(name: str, labels: Labels | None = None) -> Callable[[F], F]:

@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import ExponentialHistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.upstream import histogram_aggregation
 
 SCALE = 4
 
@@ -42,7 +42,7 @@ def counts(point: ExponentialHistogramDataPoint) -> dict[int, int]:
 
 
 def test_an_interval_of_zeros_keeps_the_scale() -> None:
-    point = collect(SteadyExponentialHistogram(), [[0.1, 0.2, 3.0], [0.0], [0.4]])
+    point = collect(histogram_aggregation(), [[0.1, 0.2, 3.0], [0.0], [0.4]])
 
     assert (point.scale, point.zero_count, point.count) == (SCALE, 1, 5)
 
@@ -62,7 +62,7 @@ def test_windows_add_up_to_what_one_pass_would_have_counted(seed: int) -> None:
     ]
     windows.append([0.5])
     values = [value for window in windows for value in window]
-    point = collect(SteadyExponentialHistogram(), windows)
+    point = collect(histogram_aggregation(), windows)
 
     expected: dict[int, int] = {}
     for value in filter(None, values):
@@ -73,7 +73,7 @@ def test_windows_add_up_to_what_one_pass_would_have_counted(seed: int) -> None:
 
 
 def test_a_range_too_wide_for_the_buckets_loses_resolution_but_no_count() -> None:
-    point = collect(SteadyExponentialHistogram(), [[1e-6], [0.0], [1e9], [1.0]])
+    point = collect(histogram_aggregation(), [[1e-6], [0.0], [1e9], [1.0]])
 
     assert point.scale < SCALE
     assert sum(counts(point).values()) == 3

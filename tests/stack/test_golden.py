@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import Aggregation
 from opentelemetry.sdk.resources import Resource
 
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.upstream import histogram_aggregation
 from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
@@ -48,7 +48,7 @@ def read(running: Running, series: str) -> Buckets:
 @pytest.fixture(scope="module")
 def both(running: Running) -> tuple[Buckets, Buckets]:
     """Cumulative counts by distribution and bound: converted by the Collector, and explicit in the SDK."""
-    converted = provider(running.otlp, {Histogram: SteadyExponentialHistogram()})
+    converted = provider(running.otlp, {Histogram: histogram_aggregation()})
     explicit = provider(running.otlp, {})
     ours = converted.get_meter("test").create_histogram("rag.retrieval.duration", unit="s")
     theirs = explicit.get_meter("test").create_histogram(

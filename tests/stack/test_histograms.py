@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.upstream import histogram_aggregation
 from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
 
@@ -38,7 +38,7 @@ def values_of(title: str) -> list[float]:
 
 def send(endpoint: str, service: str, windows: list[list[float]]) -> None:
     """Record and export the windows one after the other, as one instance of that service would over time."""
-    exporter = OTLPMetricExporter(endpoint=endpoint, preferred_aggregation={Histogram: SteadyExponentialHistogram()})
+    exporter = OTLPMetricExporter(endpoint=endpoint, preferred_aggregation={Histogram: histogram_aggregation()})
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
     resource = Resource({"service.name": service, "service.instance.id": service})
     provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)

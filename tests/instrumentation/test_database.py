@@ -8,6 +8,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import Pool
 
 import otel_tutor
 from otel_tutor.testing import Capture
@@ -115,3 +116,40 @@ def test_an_exhausted_pool_shows_as_waiting(tmp_path: Path, captured: Capture) -
     (wait,) = captured.read_metrics()["db.client.connection.wait_time"]
     assert wait.sum is not None
     assert wait.sum >= 0.2
+
+
+class Wrapper:
+    """A pool that an app wrapped, and that takes no attribute."""
+
+    __slots__ = ("pool",)
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.pool, name)
+
+    def connect(self) -> object:
+        return self.pool.connect()
+
+
+def test_a_pool_that_takes_no_attribute_costs_its_waiting_time_and_nothing_else(tmp_path: Path, captured: Capture) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'wrapped.db'}")
+    engine.pool = Wrapper(engine.pool)  # type: ignore[assignment]  # as an app may do it
+    otel_tutor.configure(engine=engine)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+    engine.dispose()
+
+    metrics = captured.read_metrics()
+    assert "db.client.connection.wait_time" not in metrics
+    assert [point.count for point in metrics["db.client.operation.duration"]] == [1]
+    assert [span.name for span in captured.spans] == ["SELECT wrapped.db"]
+
+
+def test_a_pool_without_a_limit_reports_none(tmp_path: Path, captured: Capture) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'unlimited.db'}", max_overflow=-1)
+    otel_tutor.configure(engine=engine)
+
+    limits = captured.read_metrics().get("db.client.connection.max", [])
+    assert [point for point in limits if "unlimited.db" in point.attributes.values()] == []

@@ -1,23 +1,21 @@
-"""The short way of a measurement leads to where the long one does."""
+"""Cached recording leads to where the SDK's own record() does."""
 
 import random
 
-import pytest
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from otel_tutor.pipeline.fast import fast_recorder, forget_aggregations
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
+from otel_tutor.pipeline.upstream import cached_recording, forget_counts, histogram_aggregation
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
 
 
-def collected(fast: bool) -> str:
+def collected(cached: bool) -> str:
     """What is exported of the same random measurements, times and exemplars left out."""
-    reader = InMemoryMetricReader(preferred_aggregation={Histogram: SteadyExponentialHistogram()})
+    reader = InMemoryMetricReader(preferred_aggregation={Histogram: histogram_aggregation()})
     histogram = MeterProvider([reader], shutdown_on_exit=False).get_meter("test").create_histogram("h")
-    record = fast_recorder(histogram) if fast else histogram.record
+    record = cached_recording(histogram) if cached else histogram.record
     chance, exported = random.Random(7), []
     for _ in range(3):
         for _ in range(200):
@@ -30,35 +28,37 @@ def collected(fast: bool) -> str:
 
 
 def test_every_export_is_the_same_either_way() -> None:
-    assert collected(fast=True) == collected(fast=False)
+    assert collected(cached=True) == collected(cached=False)
 
 
-def test_it_is_the_short_way_that_is_tested() -> None:
+def test_it_is_cached_recording_that_is_tested() -> None:
     histogram = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False).get_meter("test").create_histogram("h")
 
-    assert fast_recorder(histogram) != histogram.record
+    assert cached_recording(histogram) != histogram.record
 
 
-def test_a_histogram_of_somebody_else_goes_the_long_way() -> None:
+def test_a_histogram_of_another_provider_is_recorded_by_itself() -> None:
     histogram = NoOpMeter("none").create_histogram("h")
 
-    assert fast_recorder(histogram) == histogram.record
+    assert cached_recording(histogram) == histogram.record
 
 
-@pytest.mark.usefixtures("captured")
-def test_after_forgetting_nothing_is_lost() -> None:
+def test_a_forked_child_forgets_what_was_counted_and_counts_on() -> None:
     reader = InMemoryMetricReader()
-    record = fast_recorder(MeterProvider([reader], shutdown_on_exit=False).get_meter("test").create_histogram("h"))
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    record = cached_recording(provider.get_meter("test").create_histogram("h"))
     for _ in range(3):
         record(1.0, {"a": "b"}, None)
-        forget_aggregations()
+    forget_counts(provider)
+    record(1.0, {"a": "b"}, None)
+    record(1.0, {"a": "b"}, None)
 
     data = reader.get_metrics_data()
     assert data is not None
-    assert data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].count == 3  # type: ignore[union-attr]  # a histogram
+    assert data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].count == 2  # type: ignore[union-attr]  # a histogram
 
 
-def test_exemplars_take_the_short_way_too(captured: Capture) -> None:
+def test_cached_recording_keeps_exemplars(captured: Capture) -> None:
     from otel_tutor.monitoring import metrics_collector
 
     for _ in range(5):

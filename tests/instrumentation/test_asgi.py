@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import APIRouter, FastAPI
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.instrumentation._semconv import _StabilityMode
+from opentelemetry.instrumentation.asgi import collect_request_attributes
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -13,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 import otel_tutor
 from otel_tutor.health import HealthService, health_routes
@@ -91,6 +94,44 @@ def test_the_servers_address_is_without_its_port(captured: Capture) -> None:
 
     attributes = captured.spans[0].attributes or {}
     assert (attributes["server.address"], attributes["server.port"]) == ("tutor.example", 8443)
+
+
+@pytest.mark.parametrize("method", ["GET", "get", "QUERY", "BREW", " GET"])
+@pytest.mark.parametrize("server", [("tutor.example", 8443), ("tutor.example", 80), ("/run/tutor.sock", None), None])
+@pytest.mark.parametrize("agent", [b"curl/8", "Firefox é".encode(), b"\xff\xfe", b"Googlebot/2.1", b"alwayson", b""])
+def test_attributes_are_those_of_the_instrumentation(
+    captured: Capture, method: str, server: tuple[str, int | None] | None, agent: bytes
+) -> None:
+    headers = [(b"user-agent", agent)] if agent else []
+    scope = {"type": "http", "method": method, "scheme": "https", "http_version": "2", "server": server, "headers": headers}
+    send(make_app(), {**scope, "path": "/hello/ada", "query_string": b""})
+
+    expected = collect_request_attributes({**scope, "path": "/hello/ada"}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]
+    if server is not None:
+        expected["server.address"] = server[0]  # without the port, which is an attribute of its own
+    attributes = dict(captured.spans[0].attributes or {})
+    ours = {"http.route", "http.response.status_code"}
+    assert {key: value for key, value in attributes.items() if key not in ours} == expected
+
+
+def send(app: Starlette, scope: dict[str, object]) -> list[Message]:
+    """The messages that an app answers a request with."""
+    messages: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    asyncio.run(app(scope, receive, keep))
+    return messages
+
+
+def test_a_user_agent_that_cannot_be_decoded_is_kept_as_latin_1(captured: Capture) -> None:
+    TestClient(make_app()).get("/hello/ada", headers={b"user-agent": b"\xff\\x"})
+
+    assert (captured.spans[0].attributes or {})["user_agent.original"] == "\xff\\x"
 
 
 def test_neither_query_string_nor_client_address_is_recorded(client: TestClient, captured: Capture) -> None:

@@ -1,0 +1,128 @@
+"""What this process holds, and nothing else in the package: what it was configured with, and what it has seen since.
+
+Every module reads and writes the one `state`. `reset()` forgets what was seen; tests call it. A forked child forgets it too,
+and then takes the steps that were registered with `on_fork`, in the order of `ForkStep`.
+"""
+
+import logging
+import operator
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Final
+from weakref import WeakSet
+
+from otel_tutor.catalogue import ATTRIBUTES
+from otel_tutor.recording.rate_limit import RateLimit
+
+__all__ = ["ForkStep", "state"]
+
+_log: Final = logging.getLogger("otel_tutor")
+
+
+class ForkStep(IntEnum):
+    """The steps of a forked child, in their order."""
+
+    FORGET = 1  # first: nothing that the parent saw is left to be exported
+    HEALTH = 2
+    PIPELINE = 3  # last: it starts threads, which may export at once
+
+
+class _State:
+    """Objects of other packages are `Any` here: this module imports none of them."""
+
+    def __init__(self) -> None:
+        # Configured once. A forked child keeps it, and so does reset().
+        self.lock = threading.RLock()  # held by configure() and shutdown()
+        self.settings: Any = None
+        self.captures = False  # telemetry stays in memory, for tests
+        self.providers: Any = None
+        self.lease: Any = None  # the lock on this process's number
+        self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
+        self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}
+        self.read_time: Callable[[], float] = time.perf_counter
+        self.make_recorder: Callable[[Any], Any] = operator.attrgetter("record")
+        self.histograms: dict[str, Any] = {}  # these three by the instrument's name
+        self.recorders: dict[str, Any] = {}
+        self.counters: dict[str, Any] = {}
+        self.remembered: list[dict[Any, list[Any]]] = []  # aggregations by attributes, one for each recorder
+        self.engines: WeakSet[Any] = WeakSet()
+        self.loops: WeakSet[Any] = WeakSet()
+        self.health_services: WeakSet[Any] = WeakSet()
+        self._fork_steps: dict[ForkStep, Callable[[], None]] = {
+            ForkStep.FORGET: self.forget,
+            ForkStep.HEALTH: self._begin_health,
+        }
+        self._fork_watch: object = None
+        # Seen since. forget() empties it.
+        self.label_values: dict[str, set[str]] = {key: set() for key in self.limits}
+        self.overflow: dict[str, int] = dict.fromkeys(self.limits, 0)
+        self.gauges: dict[str, dict[str, float]] = {}  # by instrument, then by its one label or ""
+        self.requests: dict[int, Any] = {}  # in progress, by id
+        self.traffic: dict[tuple[str, str | None], list[int]] = {}  # bytes received and sent, by method and route
+        self.connections: dict[int, Any] = {}  # open WebSockets, by id
+        self.connection_routes: set[str | None] = set()
+        self.messages: Counter[tuple[str | None, str]] = Counter()  # of WebSockets, by route and direction
+        self.internal_errors = 0
+        self.may_log_error = RateLimit()
+
+    def forget(self) -> None:
+        """Start over with what was seen: label values, stated numbers, requests, connections, errors."""
+        for values in self.label_values.values():
+            values.clear()
+        self.overflow = dict.fromkeys(self.limits, 0)
+        seen: Any
+        for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
+            seen.clear()
+        self.internal_errors = 0
+        self.may_log_error = RateLimit()
+
+    def reset(self, read: Callable[[], object]) -> None:
+        """Forget what was seen, the results of health checks included; for tests.
+
+        `read` is called while the totals are 0 and still there: a reader of differences must see them go back to 0.
+        """
+        for totals in self.traffic.values():
+            totals[:] = [0, 0]
+        self.messages = Counter(dict.fromkeys(self.messages, 0))
+        self.overflow = dict.fromkeys(self.limits, 0)
+        read()
+        self.forget()
+        for service in list(self.health_services):
+            service.forget()
+
+    def on_fork(self, step: ForkStep, act: Callable[[], None]) -> None:
+        """Have every forked child call `act` at that step."""
+        self._fork_steps[step] = act
+
+    def watch_forks(self) -> None:
+        """Have every child that is forked from now on take its steps; nothing where the system does not fork.
+
+        Called again, the steps come after the handlers that other libraries registered meanwhile, and still only once.
+        """
+        if hasattr(os, "register_at_fork"):
+            watch = self._fork_watch = object()
+            os.register_at_fork(after_in_child=lambda: self._begin_child() if self._fork_watch is watch else None)
+
+    @property
+    def watches_forks(self) -> bool:
+        """Whether `watch_forks` was called."""
+        return self._fork_watch is not None
+
+    def _begin_health(self) -> None:
+        for service in list(self.health_services):
+            service.begin_life()
+
+    def _begin_child(self) -> None:
+        self.lock = threading.RLock()  # a thread of the parent may have held it
+        for step, act in sorted(self._fork_steps.items()):
+            try:
+                act()
+            except Exception as error:  # the child must live, and take the other steps
+                _log.warning("a forked child failed at %s: %s: %s", step.name, type(error).__name__, error)
+
+
+state: Final = _State()

@@ -1,0 +1,101 @@
+"""Each live process of a service has a number of its own, and the next one takes over the number of one that died."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from otel_tutor.pipeline.resource import make_resource
+from otel_tutor.recording.state import state
+from otel_tutor.settings import Settings
+from tests.support.fork import in_a_fork
+
+PROGRAM = """
+import sys
+from otel_tutor.pipeline.resource import make_resource
+from otel_tutor.settings import Settings
+print(make_resource(Settings.read(service_name=sys.argv[1])).attributes["service.instance.id"], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def kept_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process keeps the number it has; the tests lease below a folder of their own."""
+    monkeypatch.setenv("OTEL_TUTOR_DATA", str(tmp_path))
+    lease = state.lease
+    yield
+    state.lease = lease
+
+
+def instance(name: str = "leased", **environ: str) -> str:
+    return str(make_resource(Settings.read(service_name=name, environ=environ)).attributes["service.instance.id"])
+
+
+def start(name: str = "leased") -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+
+
+def number(process: "subprocess.Popen[str]") -> int:
+    assert process.stdout
+    return int(process.stdout.readline().rsplit("-", 1)[1])
+
+
+def test_two_processes_have_two_numbers_and_a_third_takes_that_of_one_that_was_killed() -> None:
+    with start() as first, start() as second:
+        numbers = {number(first), number(second)}
+        first.kill()
+        first.wait()
+        with start() as third:
+            assert number(third) in numbers
+            third.kill()
+        second.kill()
+
+    assert numbers == {0, 1}
+
+
+def test_a_forked_child_takes_a_number_of_its_own_and_leaves_its_parent_the_other() -> None:
+    parent = instance()
+
+    def in_child() -> str:
+        return instance()
+
+    child = in_a_fork(in_child)
+    with start() as other:
+        assert {name.rsplit("-", 1)[1] for name in (parent, child)} == {"0", "1"}
+        assert number(other) == 1  # the child has ended, the parent lives
+        other.kill()
+
+
+def test_services_count_for_themselves() -> None:
+    assert instance("a").endswith("-0")
+    with start("b") as other:
+        assert number(other) == 0
+        other.kill()
+
+
+def test_the_instance_that_is_asked_for_is_numbered_from_the_second_process_on() -> None:
+    wished = {"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=tutor-7,deployment.environment.name=test"}
+    first, lease = instance(**wished), state.lease
+
+    assert (first, instance(**wished)) == ("tutor-7", "tutor-7-1")
+    assert lease.is_locked
+
+
+def test_where_no_lock_file_can_be_kept_the_instance_is_random(tmp_path: Path) -> None:
+    (tmp_path / "instances").write_text("a file where the folder would be")
+    names = {instance(), instance()}
+
+    assert len({UUID(name) for name in names}) == 2
+
+
+def test_it_can_be_imported_where_there_is_no_fcntl() -> None:
+    program = "import sys; sys.modules['fcntl'] = None; import otel_tutor.pipeline.resource"
+
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
