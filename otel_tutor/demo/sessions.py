@@ -4,9 +4,9 @@ import sqlite3
 import time
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from sqlalchemy import Engine, update
 
-from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.store import SessionRow, writing
 
@@ -52,7 +52,7 @@ class Reporter:
     def __init__(self, database: Path, lock: Path) -> None:
         # A connection of its own, unseen by telemetry: what is looked at every second would fill the traces with noise.
         self._connection = sqlite3.connect(database, check_same_thread=False)
-        self._lock = ProcessLock(lock)
+        self._lock = FileLock(lock, thread_local=False)  # each export may come from another thread
 
     def open_sessions(self) -> int:
         """The number of open sessions if this worker is the one to report it, else 0."""
@@ -68,7 +68,15 @@ class Reporter:
         self._lock.release()
 
     def _count(self, statement: str) -> int:
-        if not self._lock.acquire():
+        if not self._is_reporter():
             return 0
-        found: tuple[int] = self._connection.execute(statement).fetchone()
-        return found[0]
+        row: tuple[int] = self._connection.execute(statement).fetchone()
+        return row[0]
+
+    def _is_reporter(self) -> bool:
+        if not self._lock.is_locked:
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                return False
+        return True

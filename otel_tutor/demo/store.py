@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from filelock import FileLock, Timeout
 from sqlalchemy import Engine, Index, create_engine, delete, event, select, text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -17,7 +18,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from otel_tutor.demo.corpus import read_passages
 from otel_tutor.demo.embedding import EmbeddingModel
-from otel_tutor.demo.lock import ProcessLock
 
 __all__ = [
     "AnswerRow",
@@ -145,9 +145,11 @@ def prepare(path: Path) -> None:
     Several processes may call it at the same moment: one does the work and the others wait for it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = ProcessLock(path.with_suffix(".lock"))
-    if not lock.acquire(_PREPARE_SECONDS):
-        raise TimeoutError(f"{path}: another process has been preparing it for {_PREPARE_SECONDS:.0f} s")
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=_PREPARE_SECONDS)
+    except Timeout:
+        raise TimeoutError(f"{path}: another process has been preparing it for {_PREPARE_SECONDS:.0f} s") from None
     engine = open_engine(path)
     try:
         with Session(engine) as session:

@@ -22,6 +22,17 @@ def test_the_demo_reports_what_the_backends_hold(run: Run, binaries: Binaries, e
     assert left_running(environment) == []
 
 
+def test_a_folder_that_no_demo_wrote_is_not_emptied(run: Run, environment: dict[str, str]) -> None:
+    letter = Path(environment["OTEL_TUTOR_DATA"]) / "demo" / "letter.txt"
+    letter.parent.mkdir(parents=True)
+    letter.write_text("mine", encoding="utf-8")
+    result = run("demo")
+
+    assert result.returncode == 1
+    assert "has files that otel-tutor did not write: move them" in one_line(result.stderr)
+    assert letter.read_text(encoding="utf-8") == "mine"
+
+
 def test_what_did_not_arrive_fails_the_demo(run: Run, binaries: Binaries, tmp_path: Path, repository: Path) -> None:
     for folder in ("otel_tutor", "collector", "alerts"):
         shutil.copytree(repository / folder, tmp_path / "checkout" / folder)

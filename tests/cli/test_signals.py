@@ -3,10 +3,12 @@
 import asyncio
 import os
 import re
+import secrets
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from otel_tutor.demo.faults import FAILING_GENERATION, Faults
@@ -67,6 +69,17 @@ def test_the_slowest_trace_is_a_tree_with_its_log_lines(ask: Ask) -> None:
     assert answer.returncode == 0, answer.stderr
     assert re.match(r"trace [0-9a-f]{32}, \d+ spans", answer.stdout)
     assert " ms" in answer.stdout
+
+
+def test_a_trace_that_began_elsewhere_is_among_the_slowest(asked: Running) -> None:
+    trace_id = secrets.token_hex(16)
+    headers = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"}
+    httpx2.get(f"{asked.app}/subjects", headers=headers, trust_env=False)
+
+    def roots() -> list[str]:
+        return [root.name for root in asked.backends.slowest("tutor") if root.tags["trace_id"] == trace_id]
+
+    assert wait_for(roots, bool, seconds=30) == ["GET /subjects"]
 
 
 def test_a_trace_with_an_error_says_where(ask: Ask) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from otel_tutor.demo.corpus import read_passages
-from otel_tutor.demo.lock import ProcessLock
 from otel_tutor.demo.settings import Settings
 from otel_tutor.demo.store import PassageRow, SessionRow, open_engine, prepare
 
@@ -53,20 +52,3 @@ def test_an_error_message_does_not_quote_what_a_student_wrote(engine: Engine) ->
         session.execute(text("SELECT * FROM nowhere WHERE question = :question"), {"question": "my secret"})
 
     assert "my secret" not in str(raised.value)
-
-
-def test_a_lock_is_held_by_one_process_until_that_process_dies(tmp_path: Path) -> None:
-    hold = (
-        "import sys, pathlib; from otel_tutor.demo.lock import ProcessLock;"
-        "lock = ProcessLock(pathlib.Path(sys.argv[1])); print(lock.acquire(), flush=True); sys.stdin.read()"
-    )
-    path, lock = tmp_path / "one.lock", ProcessLock(tmp_path / "one.lock")
-    command = [sys.executable, "-c", hold, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "True\n"
-        assert not lock.acquire()
-        holder.kill()
-
-    assert lock.acquire(wait_seconds=10)
-    lock.release()

@@ -33,9 +33,7 @@ _LOAD: Final = ("students",)  # of compose.yaml: the load is sent from here, and
 _NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
 
 
-@click.command(
-    epilog="Example: otel-tutor demo --once --seconds 20", short_help="Observe a real tutoring app under load, and report."
-)
+@click.command(epilog="Example: otel-tutor demo --once --seconds 20")
 @click.option("--once", is_flag=True, help="Stop after the report, also on a terminal.")
 @click.option("--seconds", default=60, show_default=True, type=click.IntRange(5, 3600), help="How long the load runs.")
 @mode_option

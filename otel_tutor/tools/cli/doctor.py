@@ -15,10 +15,7 @@ from otel_tutor.tools.stack.project import active_config_dir
 __all__ = ["doctor"]
 
 
-@click.command(
-    epilog="Example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-tutor doctor --app main:app",
-    short_help="Diagnose why telemetry is missing.",
-)
+@click.command(epilog="Example: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 otel-tutor doctor --app main:app")
 @click.option("--app", default="", metavar="MODULE:NAME", help="Send from this app's process, and check its loggers.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 def doctor(app: str, as_json: bool) -> None:

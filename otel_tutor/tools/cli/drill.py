@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["drill"]
 
 
-@click.command(
-    epilog="Example: otel-tutor drill HighErrorRate; all of them: otel-tutor drill all",
-    short_help="Watch an alert fire and resolve, by a real fault.",
-)
+@click.command(epilog="Example: otel-tutor drill HighErrorRate; all of them: otel-tutor drill all")
 @click.argument("names", nargs=-1, metavar="ALERT...|all")
 @port_option
 def drill(names: tuple[str, ...], ports: Mapping[str, int]) -> None:

@@ -9,10 +9,7 @@ from otel_tutor.tools.stack.project import write
 __all__ = ["init"]
 
 
-@click.command(
-    epilog="Example: otel-tutor init observability; cd observability; otel-tutor up",
-    short_help="Write the stack's files into your project.",
-)
+@click.command(epilog="Example: otel-tutor init observability; cd observability; otel-tutor up")
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
 def init(folder: Path) -> None:
     """Write compose.yaml, collector/, alerts/ and dashboards/ into FOLDER, to be edited and versioned there.

@@ -26,7 +26,7 @@ _VALUE: Final = {"counter": "sum({})", "gauge": "max({})", "histogram": "sum({}_
 _NEWEST: Final = f"the newest {NEWEST} traces of the last {WINDOW // 60} minutes"
 
 
-@click.command(epilog="Example: otel-tutor metrics 'rag_*'", short_help="List metric families and their current values.")
+@click.command(epilog="Example: otel-tutor metrics 'rag_*'")
 @click.argument("pattern", default="*")
 def metrics(pattern: str) -> None:
     """List the metric families whose name matches PATTERN, and their current values where the stack is up.
@@ -112,10 +112,7 @@ def _severity(line: Mapping[str, str]) -> str:
     return line.get("severity_text", line.get("severity", ""))
 
 
-@click.command(
-    epilog="Example: otel-tutor logs -f collector; of a trace: otel-tutor logs --trace ID",
-    short_help="Show the components' logs, or a trace's log lines.",
-)
+@click.command(epilog="Example: otel-tutor logs -f collector; of a trace: otel-tutor logs --trace ID")
 @click.argument("components", nargs=-1, metavar="[COMPONENT]...")
 @click.option("-f", "--follow", is_flag=True, help="Follow the logs, until Ctrl-C.")
 @click.option("--trace", "trace_id", metavar="ID", help="The app's log lines of a trace, from VictoriaLogs.")

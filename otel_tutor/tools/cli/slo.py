@@ -19,7 +19,7 @@ __all__ = ["slo"]
 _COLUMNS: Final = ("objective", "service", "target", "5 min", "1 h", "30 days", "budget left", "burn rate")
 
 
-@click.command(epilog="Example: otel-tutor slo", short_help="Show each objective and the rest of its budget.")
+@click.command(epilog="Example: otel-tutor slo")
 def slo() -> None:
     """Show each objective: its target, the good share of each window, the budget that is left, and how fast it burns.
 

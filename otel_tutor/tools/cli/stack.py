@@ -27,16 +27,14 @@ _APP: Final = ("tutor", "students")  # what `up` leaves out: the app is the user
 _RUNS: Final = {NATIVE: "as processes", COMPOSE: "in containers"}
 
 
-@click.command(epilog="Example: otel-tutor build", short_help="Build the components that are missing, and start nothing.")
+@click.command(epilog="Example: otel-tutor build")
 def build() -> None:
     """Build the components that are neither installed nor in the cache, and start nothing."""
     for name, path in sorted(build_binaries(Console()).items()):
         click.echo(f"{name:<14} {path}")
 
 
-@click.command(
-    epilog="Example: otel-tutor up --port prometheus=9091", short_help="Start the stack, and wait until it is ready."
-)
+@click.command(epilog="Example: otel-tutor up --port prometheus=9091")
 @mode_option
 @port_option
 @overlay_option
@@ -55,7 +53,7 @@ def up(mode: str | None, ports: Mapping[str, int], overlays: tuple[str, ...]) ->
     _show_addresses(console, stack)
 
 
-@click.command(epilog="Example: otel-tutor restart", short_help="Stop and start, with the same ports and overlays.")
+@click.command(epilog="Example: otel-tutor restart")
 def restart() -> None:
     """Stop the stack and start it again, with the same ports and overlays and the files as they are now."""
     console, stack = Console(), running_stack(data_folder())
@@ -86,7 +84,7 @@ def down() -> None:
     )
 
 
-@click.command(epilog="Example: otel-tutor status", short_help="Show what runs, and whether it answers.")
+@click.command(epilog="Example: otel-tutor status")
 def status() -> None:
     """Show what runs, where, since when, whether it answers, and how long ago it last received anything."""
     unready = [program.name for program in _show(Console(), running_stack(data_folder())) if not program.ready]

@@ -24,10 +24,7 @@ __all__ = ["top"]
 _SERVED: Final = "TEXTUAL_DRIVER"  # set where a browser is the terminal
 
 
-@click.command(
-    epilog="Example: otel-tutor top; for a log: otel-tutor top --once",
-    short_help="Show the overview in this terminal, or in a browser.",
-)
+@click.command(epilog="Example: otel-tutor top; for a log: otel-tutor top --once")
 @click.option("--once", is_flag=True, help="Print one frame and end.")
 @click.option("--web", is_flag=True, help="Serve it on this machine, for a browser, until Ctrl-C.")
 @click.option(

@@ -91,9 +91,7 @@ def shorten_timers(configuration: Path) -> None:
         for pattern, shorter in timers:
             text, count = re.subn(pattern, shorter, text)
             if not count:
-                raise StackError(
-                    f"alerts/{file} has no {pattern!r}, which a drill makes shorter: run it on the shipped files"
-                )
+                raise StackError(f"alerts/{file} has no {pattern!r} to shorten: run drills on the shipped files")
         (alerts / file).write_text(text, encoding="utf-8")
 
 

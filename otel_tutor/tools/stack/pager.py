@@ -1,4 +1,4 @@
-"""Where notifications go until somebody has them go elsewhere: a webhook that keeps the last ones and logs each.
+"""Where notifications go until alerts/receivers/ name another place: a webhook that keeps the last ones and logs each.
 
 It also serves the runbooks, so that an alert's link leads somewhere on a machine without anything else.
 """
@@ -29,7 +29,7 @@ class Pager(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.runbooks = runbooks
         self.notifications: deque[dict[str, Any]] = deque(maxlen=_KEPT)
-        self.watchdog = 0.0  # when it was last heard, in seconds since the epoch
+        self.watchdog = 0.0  # when it last arrived, in seconds since the epoch
 
     def take(self, receiver: str, notification: dict[str, Any]) -> None:
         """Keep a notification and write a line for each of its alerts."""
@@ -38,9 +38,9 @@ class Pager(ThreadingHTTPServer):
             return
         self.notifications.append({"received": time.time(), "receiver": receiver, **notification})
         for alert in notification.get("alerts", ()):
-            labels, said = alert.get("labels", {}), alert.get("annotations", {})
+            labels, annotations = alert.get("labels", {}), alert.get("annotations", {})
             words = (receiver, alert.get("status"), labels.get("severity"), labels.get("alertname"), labels.get("job", "-"))
-            print(time.strftime("%FT%TZ", time.gmtime()), *words, said.get("description", ""), flush=True)  # noqa: T201
+            print(time.strftime("%FT%TZ", time.gmtime()), *words, annotations.get("description", ""), flush=True)  # noqa: T201 - its log is its output
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -49,8 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/":
-            heard = time.strftime("%FT%TZ", time.gmtime(self.server.watchdog)) if self.server.watchdog else "never"
-            self._answer(HTTPStatus.OK, f"{len(self.server.notifications)} notifications; watchdog heard: {heard}\n")
+            last = time.strftime("%FT%TZ", time.gmtime(self.server.watchdog)) if self.server.watchdog else "never"
+            self._answer(HTTPStatus.OK, f"{len(self.server.notifications)} notifications; last watchdog: {last}\n")
         elif path == "/notifications":
             self._answer(HTTPStatus.OK, json.dumps(list(self.server.notifications)), "application/json")
         elif path.startswith("/runbooks/") and (page := self._runbook(path.removeprefix("/runbooks/"))):
@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
             notification = json.loads(self.rfile.read(length))
             self.server.take(self.path.strip("/"), dict(notification))
         except (ValueError, TypeError, AttributeError):
-            self._answer(HTTPStatus.BAD_REQUEST, "That is no notification of Alertmanager.\n")
+            self._answer(HTTPStatus.BAD_REQUEST, "This is not a notification of Alertmanager.\n")
         else:
             self._answer(HTTPStatus.OK, "")
 
@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(port: int, runbooks: Path) -> None:
-    """Serve until the process is told to stop."""
+    """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container has no default for it
     with Pager((os.environ.get("OTEL_TUTOR_BIND", "127.0.0.1"), port), runbooks) as pager:
         pager.serve_forever()

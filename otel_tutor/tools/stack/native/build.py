@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
-import fcntl
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from filelock import FileLock
 
 from otel_tutor.errors import BuildError
 from otel_tutor.tools.stack.components import MODULES, Module
@@ -75,8 +76,7 @@ def cached(module: Module, shipped: Path, cache: Path) -> dict[str, Path] | None
 def _alone(cache: Path) -> Iterator[None]:
     """One build at a time on this machine: a second one waits and then finds the results in the cache."""
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(cache / "build.lock"):
         yield
 
 
