@@ -45,8 +45,8 @@ def test_what_is_edited_is_what_runs_and_stays(run: Run, binaries: Binaries, tmp
     subprocess.run([sys.executable, "-c", RECORD], check=True, env=environment)
     with Backends(ports) as backends:
         within = 'rag_retrieval_duration_seconds_bucket{job="mine",le="0.4"}'
-        found = wait_for(lambda: backends.query(within), bool, seconds=30)
-    assert [sample.value for sample in found] == [1]
+        samples = wait_for(lambda: backends.query(within), bool, seconds=30)
+    assert [sample.value for sample in samples] == [1]
     routes = httpx2.get(f"http://127.0.0.1:{ports['alertmanager']}/api/v2/status").json()["config"]["original"]
     assert "repeat_interval: 7h" in routes
 
@@ -58,7 +58,7 @@ def test_what_is_edited_is_what_runs_and_stays(run: Run, binaries: Binaries, tmp
     assert "repeat_interval: 7h" in (tmp_path / "alerts" / "alertmanager.yaml").read_text()
 
 
-def test_a_newer_version_replaces_what_nobody_edited(tmp_path: Path) -> None:
+def test_a_newer_version_replaces_what_no_one_edited(tmp_path: Path) -> None:
     write(tmp_path)
     naming, runbook = tmp_path / "collector" / "naming.yaml", tmp_path / "alerts" / "runbooks" / "APIDown.md"
     older = naming.read_text() + "# older\n"

@@ -101,33 +101,33 @@ def test_the_end_of_a_components_log_is_shown(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["trace", "0" * 32], "Jaeger does not know trace"),
         (["trace", "--slowest", "--service", "nobody"], "Jaeger has no such trace of nobody"),
     ],
 )
-def test_what_is_not_there_is_one_line(ask: Ask, arguments: list[str], said: str) -> None:
+def test_what_is_not_there_is_one_line(ask: Ask, arguments: list[str], message: str) -> None:
     answer = ask(*arguments)
 
     assert answer.returncode == 1
-    assert said in one_line(answer.stderr)
+    assert message in one_line(answer.stderr)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["trace"], "name one trace: its id, --slowest or --errors"),
         (["trace", "xyz"], "'xyz' is not a trace id"),
         (["logs", "grafana"], "there is no component 'grafana': choose from victorialogs, jaeger"),
     ],
 )
-def test_a_wrong_command_line_is_answered_with_the_usage(ask: Ask, arguments: list[str], said: str) -> None:
+def test_a_wrong_command_line_is_answered_with_the_usage(ask: Ask, arguments: list[str], message: str) -> None:
     answer = ask(*arguments)
 
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"Usage: otel-tutor {arguments[0]} ")
-    assert said in answer.stderr
+    assert message in answer.stderr
 
 
 def test_configuration_is_checked_and_printed_without_its_secrets(
@@ -147,7 +147,7 @@ def test_configuration_is_checked_and_printed_without_its_secrets(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('{"title": "Mine",\n "panels": [}', "mine.json line 2: not valid JSON"),
         ('{"title": "Mine"}', "mine.json: it needs a title and panels"),
@@ -159,9 +159,9 @@ def test_configuration_is_checked_and_printed_without_its_secrets(
         ),
     ],
 )
-def test_a_dashboard_of_the_users_own_is_checked(run: Run, binaries: Binaries, tmp_path: Path, text: str, said: str) -> None:
+def test_a_users_dashboard_is_checked(run: Run, binaries: Binaries, tmp_path: Path, text: str, message: str) -> None:
     assert run("init").returncode == 0
     assert run("config", "check").returncode == 0
     (tmp_path / "dashboards" / "json" / "mine.json").write_text(text, encoding="utf-8")
 
-    assert said in one_line(run("config", "check").stderr)
+    assert message in one_line(run("config", "check").stderr)

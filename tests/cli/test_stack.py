@@ -139,7 +139,7 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries
 
 
 @pytest.mark.parametrize(
-    ("port", "said"),
+    ("port", "message"),
     [
         ("kibana=3000", "there is no port 'kibana': choose one of grafana, app, otlp"),
         ("jaeger=http", "port jaeger='http' is not a port: use a number from 1 to 65535"),
@@ -147,11 +147,11 @@ def test_a_taken_port_is_named_with_its_owner_and_the_way_out(run: Run, binaries
         ("jaeger", "port jaeger='' is not a port"),
     ],
 )
-def test_a_port_that_is_none_is_a_wrong_command_line(run: Run, port: str, said: str) -> None:
+def test_a_port_that_is_none_is_a_wrong_command_line(run: Run, port: str, message: str) -> None:
     result = run("up", "--port", port)
 
     assert result.returncode == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_one_port_for_two_is_refused(run: Run) -> None:
@@ -161,7 +161,7 @@ def test_one_port_for_two_is_refused(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         ("collector/config.yaml", "receivers: [", r"config\.yaml line 2: not valid YAML"),
         (
@@ -175,7 +175,7 @@ def test_one_port_for_two_is_refused(run: Run) -> None:
     ],
 )
 def test_a_broken_file_is_named_before_anything_starts(
-    run: Run, binaries: Binaries, tmp_path: Path, repository: Path, file: str, text: str, said: str
+    run: Run, binaries: Binaries, tmp_path: Path, repository: Path, file: str, text: str, message: str
 ) -> None:
     for folder in ("otel_tutor", "collector", "alerts"):
         shutil.copytree(repository / folder, tmp_path / "checkout" / folder)
@@ -183,7 +183,7 @@ def test_a_broken_file_is_named_before_anything_starts(
     result = run("up", PYTHONPATH=str(tmp_path / "checkout"))
 
     assert result.returncode == 1
-    assert re.search(said, one_line(result.stderr))
+    assert re.search(message, one_line(result.stderr))
 
 
 def test_a_data_folder_that_cannot_be_written_is_named(run: Run, binaries: Binaries, tmp_path: Path) -> None:

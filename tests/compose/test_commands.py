@@ -66,7 +66,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Iterator[Run]:
 
 
 def volumes() -> list[str]:
-    return [one for one in engine("volume", "ls", "--quiet").stdout.split() if re.match("otel-tutor-[0-9a-f]{8}_", one)]
+    return [name for name in engine("volume", "ls", "--quiet").stdout.split() if re.match("otel-tutor-[0-9a-f]{8}_", name)]
 
 
 def left() -> list[str]:
@@ -132,7 +132,7 @@ def test_what_is_edited_is_what_runs(run: Run, ports: dict[str, int], tmp_path: 
 def test_a_taken_port_is_named(run: Run, ports: dict[str, int], tmp_path: Path) -> None:
     taken = subprocess.Popen([sys.executable, "-m", "http.server", "--bind=127.0.0.1", str(ports["jaeger"])], cwd=tmp_path)
     try:
-        wait_for(lambda: run("up").stderr, lambda said: "is taken by python" in said, seconds=30)
+        wait_for(lambda: run("up").stderr, lambda line: "is taken by python" in line, seconds=30)
         assert f"port {ports['jaeger']} (jaeger) is taken by python" in one_line(run("up").stderr)
     finally:
         taken.terminate()

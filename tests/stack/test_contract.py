@@ -103,17 +103,20 @@ def test_a_series_has_its_name_type_meaning_and_labels(running: Running, metadat
 
 
 def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any]) -> None:
-    assert {row.meaning for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
+    described = {entry["help"] for entries in metadata.values() for entry in entries}
+
+    assert {row.meaning for row in CATALOGUE} <= described
 
 
 def test_the_naming_file_read_alone_says_the_same(repository: Path) -> None:
-    series = {one.name: (one.type, set(one.labels)) for one in read_naming(repository / "collector" / "naming.yaml")}
+    families = read_naming(repository / "collector" / "naming.yaml")
+    series = {family.name: (family.type, set(family.labels)) for family in families}
 
     assert series == CONTRACT
 
 
 def test_the_reference_has_every_family_there_is_with_its_labels(running: Running, metadata: dict[str, Any]) -> None:
-    listed = {name: labels for name, (_, labels) in CONTRACT.items()} | {one.name: set(one.labels) for one in OTHERS}
+    listed = {name: labels for name, (_, labels) in CONTRACT.items()} | {other.name: set(other.labels) for other in OTHERS}
     seen: dict[str, set[str]] = {}
     for sample in running.backends.query('{job="tutor",__name__!~"ALERTS.*|.*:.*"}'):  # not what rules record
         name = re.sub("_(bucket|sum|count)$", "", sample.labels["__name__"])
@@ -128,13 +131,13 @@ def test_the_reference_has_every_family_there_is_with_its_labels(running: Runnin
 def test_an_app_shows_fifty_families_and_more_each_with_a_meaning(running: Running, metadata: dict[str, Any]) -> None:
     names = {sample.labels["__name__"] for sample in running.backends.query('{job="tutor"}')}
     described = {
-        name for name, (one, *_) in metadata.items() if one["help"] and any(series.startswith(name) for series in names)
+        name for name, (entry, *_) in metadata.items() if entry["help"] and any(series.startswith(name) for series in names)
     }
 
     assert len(described) >= 50, sorted(described)
 
 
-def test_a_path_nobody_serves_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:
+def test_a_path_that_is_not_served_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:
     def count() -> float:
         samples = running.backends.query('http_requests_total{endpoint="unmatched",status="404"}')
         return sum(sample.value for sample in samples)

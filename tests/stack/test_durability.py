@@ -78,7 +78,7 @@ def test_ten_thousand_spans_and_log_records_survive_every_kill(running: Running)
     assert (sender.returncode, len(traces)) == (0, BATCHES)
 
     def missing() -> list[str]:
-        return [one for one in traces if len({span.span_id for span in running.backends.trace(one)}) < EACH]
+        return [trace for trace in traces if len({span.span_id for span in running.backends.trace(trace)}) < EACH]
 
     def counts() -> tuple[int, int]:
         (answer,) = running.backends.logs('service.name:="durable" | stats count() all, count_uniq(item) different')

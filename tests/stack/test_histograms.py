@@ -58,23 +58,23 @@ def buckets(running: Running) -> dict[str, dict[float, int]]:
         send(running.otlp, title, [values[:1000], [], values[1000:]])
 
     def read() -> dict[str, dict[float, int]]:
-        found: dict[str, dict[float, int]] = {title: {} for title in DISTRIBUTIONS}
+        counts: dict[str, dict[float, int]] = {title: {} for title in DISTRIBUTIONS}
         for sample in running.backends.query(f"{SERIES}_bucket"):
-            found[sample.labels["job"]][float(sample.labels["le"])] = int(sample.value)
-        return found
+            counts[sample.labels["job"]][float(sample.labels["le"])] = int(sample.value)
+        return counts
 
-    return wait_for(read, lambda found: all(one.get(math.inf) == 2000 for one in found.values()), seconds=30)
+    return wait_for(read, lambda counts: all(each.get(math.inf) == 2000 for each in counts.values()), seconds=30)
 
 
 @pytest.mark.parametrize("title", DISTRIBUTIONS)
 def test_cumulative_counts_are_true_within_one_exponential_bucket(buckets: dict[str, dict[float, int]], title: str) -> None:
-    values, found = sorted(values_of(title)), buckets[title]
+    values, counts = sorted(values_of(title)), buckets[title]
 
-    assert sorted(found) == [*BOUNDS, math.inf]
+    assert sorted(counts) == [*BOUNDS, math.inf]
     for bound in BOUNDS:
         fewest, most = bisect.bisect(values, bound / WIDTH), bisect.bisect(values, bound * WIDTH)
-        assert fewest <= found[bound] <= most, bound
-    assert found[math.inf] == len(values)
+        assert fewest <= counts[bound] <= most, bound
+    assert counts[math.inf] == len(values)
 
 
 @pytest.mark.parametrize("title", DISTRIBUTIONS)

@@ -57,8 +57,8 @@ class Guarded:
         return result.stderr
 
     def arrived(self) -> set[str]:
-        found = {sample.labels["job"] for sample in self.backends.query("student_questions_total")}
-        return found | {name for name in CASES if operations(self.backends, name)}
+        names = {sample.labels["job"] for sample in self.backends.query("student_questions_total")}
+        return names | {name for name in CASES if operations(self.backends, name)}
 
 
 def write_certificates(folder: Path) -> None:
@@ -114,12 +114,12 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_without_the_right_credentials_one_line_says_why(guarded: Guarded, case: str) -> None:
-    given, said = CASES[case]
-    settings = {name: str(guarded.folder / value) if value.endswith(".pem") else value for name, value in given.items()}
+    chosen, complaint = CASES[case]
+    settings = {name: str(guarded.folder / value) if value.endswith(".pem") else value for name, value in chosen.items()}
     lines = [line for line in guarded.send(case, **settings).splitlines() if line.strip()]
 
     assert len(lines) == 1, lines
-    assert said in lines[0]
+    assert complaint in lines[0]
     assert TOKEN not in lines[0]
 
 
@@ -136,5 +136,5 @@ def test_a_token_is_changed_without_a_restart(guarded: Guarded) -> None:
     def send() -> str:
         return guarded.send("rotated", OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20the-next-token")
 
-    assert wait_for(send, lambda said: said == "", seconds=30) == ""
+    assert wait_for(send, lambda complaint: complaint == "", seconds=30) == ""
     assert wait_for(guarded.arrived, lambda seen: "rotated" in seen, seconds=30) >= {"right", "rotated"}

@@ -27,7 +27,7 @@ def environment(data: Path) -> dict[str, str]:
     return stack_environment(Layout(binaries={}, configuration=shipped_config_dir(), data=data, ports=unused_ports()))
 
 
-@pytest.mark.parametrize("overlays", [*([one] for one in OVERLAYS), OVERLAYS], ids=str)
+@pytest.mark.parametrize("overlays", [*([name] for name in OVERLAYS), OVERLAYS], ids=str)
 def test_every_overlay_is_valid_alone_and_with_all_others(binaries: Binaries, tmp_path: Path, overlays: list[str]) -> None:
     check_by_components(binaries, shipped_config_dir(), environment(tmp_path), overlays)
 
@@ -37,7 +37,7 @@ def test_an_overlay_that_does_not_exist_is_named_with_those_that_do(binaries: Bi
         check_by_components(binaries, shipped_config_dir(), environment(tmp_path), ["thanos"])
 
 
-# To have metrics elsewhere instead of beside: the pipeline of the base is given another exporter.
+# To have metrics in another store only: the pipeline of the base gets another exporter.
 SWAPPED = """
 service:
   pipelines:

@@ -67,14 +67,14 @@ otel_tutor.configure(app, service_name="leaky")
 log = logging.getLogger("app")
 texts, keys = json.loads(sys.argv[1])
 for text in texts:
-    said = f"see {text} here"
+    message = f"see {text} here"
     try:
-        with trace_operation(said, {"note": said, "notes": [said, said]}) as span:
-            add_span_event("noted", {"note": said})
-            log.warning("%s", said, extra={"note": said})
-            metrics_collector.track_student_activity("physics", said)
-            TestClient(app, headers={"user-agent": said.encode("unicode_escape")}).get(f"/students/{text}")
-            raise ValueError(said)
+        with trace_operation(message, {"note": message, "notes": [message, message]}) as span:
+            add_span_event("noted", {"note": message})
+            log.warning("%s", message, extra={"note": message})
+            metrics_collector.track_student_activity("physics", message)
+            TestClient(app, headers={"user-agent": message.encode("unicode_escape")}).get(f"/students/{text}")
+            raise ValueError(message)
     except ValueError:
         log.exception("failed")
 with trace_operation("keys", keys):

@@ -1,4 +1,4 @@
-"""The Collector refuses before it dies, and hands on what it took before it was told to stop."""
+"""The Collector refuses before it dies, and delivers what it accepted before it was stopped."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ def send(otlp: str) -> tuple[str, str]:
 def start(running: Running, name: str) -> None:
     """Start a component and wait until it answers."""
     running.stack.supervisor.start_program(name)
-    states: Callable[[], dict[str, bool]] = lambda: {one.name: one.ready for one in running.stack.status()}  # noqa: E731
+    states: Callable[[], dict[str, bool]] = lambda: {program.name: program.ready for program in running.stack.status()}  # noqa: E731
     assert wait_for(states, lambda ready: ready[name], seconds=30)[name]
 
 
@@ -80,13 +80,13 @@ def test_without_memory_it_refuses_and_does_not_die(binaries: Binaries, tmp_path
     ports, stack = unused_ports(), NativeStack(tmp_path / "data", binaries=binaries, die_with_parent=True)
     stack.up(ports, overlays=[str(overlay)], without=APP_AND_PAGE)
     try:
-        pid = {one.name: one.pid for one in stack.status()}["collector"]
+        pid = {program.name: program.pid for program in stack.status()}["collector"]
         result, _ = send(f"http://{LOOPBACK}:{ports['otlp']}")
         own = httpx2.get(f"http://{LOOPBACK}:{ports['collector-metrics']}/metrics").text
         assert result == "FAILURE"
         refused = [line for line in own.splitlines() if line.startswith("otelcol_receiver_refused_spans")]
         assert any(float(line.rsplit(" ", 1)[1]) > 0 for line in refused), refused
-        assert {one.name: (one.pid, one.ready) for one in stack.status()}["collector"] == (pid, True)
+        assert {program.name: (program.pid, program.ready) for program in stack.status()}["collector"] == (pid, True)
         assert pid is not None
         assert psutil.pid_exists(pid)
     finally:

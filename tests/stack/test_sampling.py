@@ -132,7 +132,7 @@ def test_a_kill_loses_what_was_undecided_and_nothing_else(stack: NativeStack, sa
     send(stack, FAILED % "decided")
     assert wait_for(lambda: kept(sampled, "decided"), lambda seen: seen == 100, seconds=40) == 100
     send(stack, FAILED % "undecided")
-    (victim,) = [psutil.Process(one.pid) for one in stack.status() if one.name == "collector" and one.pid]
+    (victim,) = [psutil.Process(program.pid) for program in stack.status() if program.name == "collector" and program.pid]
     victim.kill()
     victim.wait()
     send(stack, FAILED % "after")

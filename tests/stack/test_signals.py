@@ -22,7 +22,7 @@ def trace_id(running: Running) -> str:
 
 @pytest.fixture(scope="module")
 def trace(running: Running, trace_id: str) -> dict[str, Span]:
-    spans = wait_for(lambda: running.backends.trace(trace_id), lambda found: len(found) > 4, seconds=ARRIVAL)
+    spans = wait_for(lambda: running.backends.trace(trace_id), lambda spans: len(spans) > 4, seconds=ARRIVAL)
     return {span.name: span for span in spans}
 
 
@@ -75,7 +75,7 @@ def test_the_question_left_a_log_line_with_its_trace(running: Running, trace_id:
 
 def test_the_servers_own_messages_arrive_but_not_its_access_log(running: Running, trace_id: str) -> None:
     query = 'service.name:="tutor" "Application startup complete."'
-    records = wait_for(lambda: running.backends.logs(query), lambda found: len(found) == 2, seconds=ARRIVAL)
+    records = wait_for(lambda: running.backends.logs(query), lambda records: len(records) == 2, seconds=ARRIVAL)
 
     assert len({record["service.instance.id"] for record in records}) == 2
     assert running.backends.logs('"HTTP/1.1"') == []
@@ -94,10 +94,12 @@ def test_an_exemplar_leads_from_a_bucket_to_the_trace(running: Running, trace_id
 def test_every_exemplar_of_every_histogram_leads_to_a_trace(running: Running, trace_id: str) -> None:
     asyncio.run(run_load(running.app, requests=60))
     everything = '{job="tutor",__name__=~".+_bucket"}'
-    found = wait_for(
-        lambda: {one.trace_id for one in running.backends.exemplars(everything)}, lambda ids: len(ids) > 20, seconds=30
+    traces = wait_for(
+        lambda: {exemplar.trace_id for exemplar in running.backends.exemplars(everything)},
+        lambda ids: len(ids) > 20,
+        seconds=30,
     )
-    resolved = wait_for(lambda: {one for one in found if running.backends.trace(one)}, found.__eq__, seconds=30)
+    resolved = wait_for(lambda: {trace for trace in traces if running.backends.trace(trace)}, traces.__eq__, seconds=30)
 
-    assert len(found) > 20
-    assert resolved == found
+    assert len(traces) > 20
+    assert resolved == traces

@@ -34,7 +34,7 @@ def test_durations_carry_exemplars_that_jaeger_knows(running: Running, questions
     exemplars = wait_for(functools.partial(running.backends.exemplars, bucket), bool, seconds=40)
 
     assert exemplars
-    assert [one.trace_id for one in exemplars if not running.backends.trace(one.trace_id)] == []
+    assert [exemplar.trace_id for exemplar in exemplars if not running.backends.trace(exemplar.trace_id)] == []
 
 
 def test_jaegers_monitor_tab_has_its_numbers(running: Running, questions: int) -> None:

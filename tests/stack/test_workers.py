@@ -48,7 +48,7 @@ SERVERS = {
 @contextmanager
 def serve(name: str, folder: Path, port: int, endpoint: str) -> Iterator[None]:
     (folder / "served.py").write_text(APP, encoding="utf-8")
-    arguments = [one.format(port=port) for one in SERVERS[name][0]]
+    arguments = [argument.format(port=port) for argument in SERVERS[name][0]]
     environment = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -70,7 +70,7 @@ def serve(name: str, folder: Path, port: int, endpoint: str) -> Iterator[None]:
 
 
 def get(port: int) -> int | None:
-    """The worker that answered, on a connection of its own; None when nobody did."""
+    """The worker that answered, on a new connection; None when none did."""
     try:
         return int(httpx2.get(f"http://127.0.0.1:{port}/", trust_env=False, timeout=10).text)
     except (httpx2.TransportError, ValueError):
@@ -86,8 +86,8 @@ class Load:
 
     def send(self, requests: int) -> None:
         with ThreadPoolExecutor(8) as threads:
-            found = list(threads.map(lambda _: self._until_answered(), range(requests)))
-        self.answers += [one for one in found if one is not None]
+            answers = list(threads.map(lambda _: self._until_answered(), range(requests)))
+        self.answers += [answer for answer in answers if answer is not None]
 
     def _until_answered(self) -> int | None:
         return wait_for(lambda: get(self._port), bool, seconds=10)  # a worker that is replaced refuses

@@ -12,7 +12,7 @@ __all__ = ["unused_ports"]
 
 
 def unused_ports() -> dict[str, int]:
-    """A port nobody listens on for every name."""
+    """For every name, a port that no process listens on."""
     return {name: next(_ports) for name in DEFAULTS}
 
 
@@ -25,10 +25,10 @@ def _free_ports() -> Iterator[int]:
     first = 15000 + _RANGE * (worker % 6)
     start = os.getpid() * 101 % _RANGE  # two runs of the tests on one machine rarely ask for the same
     for number in (first + (start + step) % _RANGE for step in itertools.count()):
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                one.bind(("127.0.0.1", number))
+                probe.bind(("127.0.0.1", number))
             except OSError:
                 continue
         yield number

@@ -71,7 +71,7 @@ def test_the_panels_show_what_prometheus_says(asked: Running) -> None:
         (memory,) = asked.backends.query("max(job:system_memory_usage_bytes:max)")
         shown = float(text(app, number["Memory"]).split(" GB")[0])
         asking = "sum by (subject) (increase(student_questions_total[1h]))"
-        counted = {one.labels["subject"][:12]: one.value for one in asked.backends.query(asking)}
+        counted = {sample.labels["subject"][:12]: sample.value for sample in asked.backends.query(asking)}
         lines = text(app, number["Student questions by subject"]).splitlines()
         rows = {line.split()[0]: float(line.split()[-1]) for line in lines}
         near = all(abs(rows[subject] - count) < max(1, count / 10) for subject, count in counted.items() if subject in rows)

@@ -190,6 +190,6 @@ class _Load:
         return response
 
 
-if __name__ == "__main__":  # python -m otel_tutor.tools.exercise.load URL STUDENTS PAUSE, until it is told to stop
+if __name__ == "__main__":  # python -m otel_tutor.tools.exercise.load URL STUDENTS PAUSE, until SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # the first process of a container has no default for it
     asyncio.run(run_load(sys.argv[1], seconds=float("inf"), concurrency=int(sys.argv[2]), pause=float(sys.argv[3])))

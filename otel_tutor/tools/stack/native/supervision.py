@@ -67,8 +67,8 @@ class Supervisor:
         ):
             with attempt:
                 if process.poll() is not None:
-                    said = last_line((self.logs / "supervisord.out").read_text(errors="replace"))
-                    raise StackError(f"the supervisor did not start: {said}")
+                    text = (self.logs / "supervisord.out").read_text(errors="replace")
+                    raise StackError(f"the supervisor did not start: {last_line(text)}")
                 self._call("getPID")
 
     def is_running(self) -> bool:
