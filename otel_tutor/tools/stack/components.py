@@ -59,8 +59,8 @@ class Component:
     ports: Sequence[Port]  # the first is the one to show
     ready: tuple[str, str]  # port and page that answer 200
     own_metrics: tuple[str, str] | None = None  # job and port, where Prometheus scrapes it
-    received: str = ""  # PromQL of what rises when data reach it; the others only give
-    look_at: tuple[str, str] | None = None  # title and page on the first port, for people
+    received: str = ""  # PromQL of counters that rise when data reach it; empty where it receives none
+    look_at: tuple[str, str] | None = None  # title and page on the first port, for people to open
 
 
 _PROMETHEUS_VERSION: Final = "github.com/prometheus/common/version.Version"
@@ -73,7 +73,7 @@ BUILDER: Final = Module(
     oldest=(0, 158),
 )
 
-# In starting order: what is written to before what writes to it.
+# In starting order: a component starts after those that it writes to.
 COMPONENTS: Final = (
     Component(
         name="victorialogs",
@@ -150,7 +150,7 @@ COMPONENTS: Final = (
             "--config.file=alertmanager.yaml",
             "--storage.path={data}/alertmanager",
             "--web.listen-address={at[alertmanager]}",
-            "--cluster.listen-address=",  # a single one: no gossip port
+            "--cluster.listen-address=",  # there is one Alertmanager: no gossip port
         ),
         folder="{configuration}/alerts",  # from where it finds receivers/
         ports=(Port(name="alertmanager", default=9093),),
@@ -246,7 +246,7 @@ COMPONENTS: Final = (
         received='http_requests_total{job="tutor"}',
         look_at=("the tutor", "/"),
     ),
-    Component(  # as a process, what native/page.py finds to stand in for it
+    Component(  # as a process, it is what native/page.py finds
         name="grafana",
         ports=(Port(name="grafana", default=3000),),
         ready=("grafana", "/api/health"),

@@ -62,9 +62,9 @@ def page_program(layout: Layout, source: Path) -> Program | None:
     """
     if (grafana := find_grafana()) and _GRAFANA.name in compose.services(source):
         return _grafana_program(grafana, source, layout)
-    return (
-        None if missing_for_top() else replace(make_program(_TOP, layout), folder=source)
-    )  # from where it finds the dashboards
+    if missing_for_top():
+        return None
+    return replace(make_program(_TOP, layout), folder=source)  # from where it finds the dashboards
 
 
 def find_grafana() -> Grafana | None:

@@ -1,4 +1,4 @@
-"""What runs, in starting order: each component's row filled in for this machine, and the environment they share."""
+"""What runs as a process: a component's row filled in for this machine, and the environment that all of them share."""
 
 import os
 import sys
@@ -54,7 +54,7 @@ def make_program(component: Component, layout: Layout) -> Program:
         command=tuple(_command(component, layout)),
         ports=tuple(port.name for port in component.ports),
         ready=page_url(component.ready, layout.ports),
-        # What the stack's own components read is in the environment that they share.
+        # What components with a module read is in the environment that they share.
         environment={} if component.module else _environment(component, layout),
         folder=Path(layout.fill_in(component.folder)),
     )

@@ -140,7 +140,7 @@ class NativeStack:
             progress.step(f"starting {program.name}")
             self.supervisor.start_program(program.name)
             self._wait(program)
-        # Until supervisord, too, takes every program for running: it watches each for its first second.
+        # Until supervisord reports every program as running: it watches each for its first second.
         wait_for(
             lambda: {process["statename"] for process in self.supervisor.processes().values()},
             lambda states: states == {"RUNNING"},
