@@ -9,25 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from otel_tutor import catalogue
-from otel_tutor.catalogue import Attribute, Row
+from otel_tutor.catalogue import Row
 from otel_tutor.instrumentation.host import Host
 from otel_tutor.recording.guard import harmless
-from otel_tutor.recording.instruments import Labels, add, bounded, observe, quantity, record
+from otel_tutor.recording.instruments import Labels, add, bounded, labels, observe, quantity, record
 from otel_tutor.recording.operation import running
+from otel_tutor.recording.question import record_activity, record_inference, record_query
 from otel_tutor.recording.state import state
 from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
-
-
-def _labels(*given: tuple[Attribute, object]) -> Labels:
-    return _mapping(tuple([(attribute.key, bounded(attribute, value)) for attribute, value in given]))
-
-
-@functools.lru_cache(maxsize=4096)  # as many as are alive; their values are bounded anyway
-def _mapping(pairs: tuple[tuple[str, str], ...]) -> Labels:
-    return dict(pairs)
 
 
 def _claim(role: str, what: str) -> None:
@@ -59,15 +51,7 @@ class MetricsCollector:
         A generation duration of 0 says that nothing was generated, as on the failure path; it is not recorded.
         """
         _claim(QUESTION, "query")
-        of_subject = _labels((catalogue.SUBJECT, subject))
-        record(
-            catalogue.RAG_RETRIEVAL,
-            retrieval_duration,
-            _labels((catalogue.SUBJECT, subject), (catalogue.OUTCOME, status)),
-        )
-        record(catalogue.RAG_DOCUMENTS, num_documents, of_subject)
-        if generation_duration:
-            record(catalogue.RAG_GENERATION, generation_duration, of_subject)
+        record_query(subject, retrieval_duration, num_documents, generation_duration, status)
 
     @harmless
     def track_model_inference(
@@ -81,11 +65,7 @@ class MetricsCollector:
     ) -> None:
         """Record one call to a model: its duration, the tokens it read and wrote, and how it ended."""
         _claim(MODEL, "inference")
-        model = (catalogue.MODEL, model_name)
-        quantization = (catalogue.QUANTIZATION, quantization_type)
-        record(catalogue.MODEL_INFERENCE, duration, _labels(model, quantization, (catalogue.OUTCOME, status)))
-        record(catalogue.MODEL_TOKENS, input_tokens, _labels(model, (catalogue.TOKEN_TYPE, "input")))
-        record(catalogue.MODEL_TOKENS, output_tokens, _labels(model, (catalogue.TOKEN_TYPE, "output")))
+        record_inference(model_name, quantization_type, duration, input_tokens, output_tokens, status)
 
     @harmless
     def set_model_memory(self, model_name: str, num_bytes: int) -> None:
@@ -96,13 +76,13 @@ class MetricsCollector:
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
         _claim(QUESTION, "activity")
-        add(catalogue.QUESTIONS, 1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
+        record_activity(subject, topic)
 
     @harmless
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
-        labels = _labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, "true" if correct else "false"))
-        add(catalogue.PRACTICE, 1, labels)
+        answer = "true" if correct else "false"
+        add(catalogue.PRACTICE, 1, labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, answer)))
 
     @harmless
     def set_active_sessions(self, count: int) -> None:
@@ -112,10 +92,10 @@ class MetricsCollector:
     @harmless
     def track_sync(self, duration: float, status: str = "success", records: Mapping[str, int] | None = None) -> None:
         """Record one synchronisation, and how many records of each type it moved."""
-        record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
+        record(catalogue.SYNC_DURATION, duration, labels((catalogue.OUTCOME, status)))
         for record_type, count in (records or {}).items():
             if quantity(count) is not None:  # a type of which nothing is counted must not use up the attribute's values
-                add(catalogue.SYNC_RECORDS, count, _labels((catalogue.RECORD_TYPE, record_type)))
+                add(catalogue.SYNC_RECORDS, count, labels((catalogue.RECORD_TYPE, record_type)))
 
     @harmless
     def set_sync_queue_size(self, count: int) -> None:
@@ -125,8 +105,8 @@ class MetricsCollector:
     @harmless
     def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
         """Record one search in a collection of the vector store."""
-        labels = _labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
-        record(catalogue.VECTOR_SEARCH, duration, labels)
+        of_search = labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
+        record(catalogue.VECTOR_SEARCH, duration, of_search)
 
     @harmless
     def set_vector_documents(self, collection: str, count: int) -> None:

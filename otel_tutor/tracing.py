@@ -15,6 +15,7 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
 from otel_tutor.recording.decoration import around
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.operation import Attributes, Operation, operation, running, tracer
 
 __all__ = [
@@ -108,10 +109,10 @@ def _step(role: str, name: str, attributes: Attributes) -> AbstractContextManage
 
 def question_attributes(question: str, subject: str) -> Attributes:
     """What the span of a question says of it."""
-    question = str(question)
-    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: str(subject), "rag.question.length": len(question)}
+    text, of_subject = attempt(str, question) or "", attempt(str, subject) or ""
+    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: of_subject, "rag.question.length": len(text)}
     if _captures_content():
-        attributes["rag.question.text"] = question
+        attributes["rag.question.text"] = text
     return attributes
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
-from otel_tutor.instrumentation.route import PROBES
+from otel_tutor.instrumentation.route import PROBES, probe
 
 __all__ = ["health_routes"]
 
@@ -51,7 +51,7 @@ def health_routes(
         return _respond(await service.check_liveness(), ok=True)
 
     return [
-        Route(path, endpoint, methods=["GET"], include_in_schema=False)  # GET brings HEAD with it
+        Route(path, probe(endpoint), methods=["GET"], include_in_schema=False)  # GET brings HEAD with it
         for path, endpoint in zip(PROBES, (health, ready, live), strict=True)
     ]
 

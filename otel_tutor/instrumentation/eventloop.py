@@ -14,9 +14,8 @@ _SECONDS: Final = 0.5  # between two looks: a stall of half a second is seen whe
 
 
 @harmless
-def watch_event_loop() -> None:
-    """Measure the running event loop from now on; a second time for the same one, nothing. Call it inside the loop."""
-    loop = asyncio.get_running_loop()
+def watch_event_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Measure an event loop from now on, once for each. Call it inside the loop."""
     if loop not in state.loops:
         state.loops.add(loop)
         _look_again(loop)

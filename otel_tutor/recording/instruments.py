@@ -1,5 +1,6 @@
 """Catalogue rows made into live instruments, and values made fit to be their attributes."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -20,6 +21,7 @@ __all__ = [
     "bounded",
     "counter",
     "histogram",
+    "labels",
     "observe",
     "observe_folding",
     "quantity",
@@ -101,6 +103,16 @@ def bounded(attribute: Attribute, value: object) -> str:
         return OTHER
     values.add(text)
     return text
+
+
+def labels(*values: tuple[Attribute, object]) -> Labels:
+    """Values as labels of one measurement. The same values give the same mapping again, which nobody may change."""
+    return _mapping(tuple([(attribute.key, bounded(attribute, value)) for attribute, value in values]))
+
+
+@functools.lru_cache(maxsize=4096)  # as many as are alive; their values are bounded anyway
+def _mapping(pairs: tuple[tuple[str, str], ...]) -> Labels:
+    return dict(pairs)
 
 
 def observe_folding() -> None:
