@@ -8,9 +8,9 @@
             answer = write(text, passages)
             generation.output_tokens = count(answer)
 
-A streamed answer is handed on inside the block: `return StreamingResponse(question.generation(...).stream(pieces))`.
+A streamed answer is returned inside the block: `return StreamingResponse(question.generation(...).stream(pieces))`.
 The question then ends with the last piece, or when the client goes away. Calls of `otel_tutor.monitoring` and
-`otel_tutor.tracing` inside such a block take the place of what it would have recorded itself: nothing counts twice.
+`otel_tutor.tracing` inside such a block replace what it would have recorded itself: nothing counts twice.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -82,7 +82,7 @@ class Question(_Step):
         self.retrieval_seconds: float | None = None
         self.generation_seconds = 0.0
         self._text: Final = question
-        self._streams = 0  # handed out and not at their end
+        self._streams = 0  # given to the app and not at their end
         self._left = False
 
     def retrieval(self, top_k: int = 5) -> "Retrieval":
@@ -109,9 +109,9 @@ class Question(_Step):
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
         outcome = _outcome(error)
-        if "activity" not in self._operation.claims:
+        if "activity" not in self._operation.recorded_by_app:
             attempt(record_activity, self.subject, self.topic)
-        if "query" not in self._operation.claims:
+        if "query" not in self._operation.recorded_by_app:
             generation = self.generation_seconds if error is None else 0.0
             retrieval = self._retrieval_duration(seconds, error)
             attempt(record_query, self.subject, retrieval, self.documents, generation, outcome)
@@ -198,7 +198,7 @@ class Generation(_Step):
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
         tokens = self.input_tokens, self.output_tokens
-        if "inference" not in self._call.claims:
+        if "inference" not in self._call.recorded_by_app:
             attempt(record_inference, *self._model, seconds, *tokens, _outcome(error))
         for key, number in zip((INPUT_TOKENS, OUTPUT_TOKENS), tokens, strict=True):
             if number is not None:
@@ -218,7 +218,7 @@ class _Streamed:
         return self._generation._call.active()
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the generation and tell the question."""
+        """End the generation, and the question if it waited for it."""
         if not self._ended:
             self._ended = True
             self._generation._leave(error)

@@ -27,7 +27,7 @@ def health_routes(
 ) -> list[Route]:
     """The three routes of a service: `app.router.routes.extend(health_routes())`, or below a path with `Mount`.
 
-    Anybody learns the status of each check; messages, details, the version and the classes of exceptions go to those who
+    Every client sees the status of each check; messages, details, the version and the classes of exceptions go to those who
     send `Authorization: Bearer <token>` and to clients on this machine. Behind a proxy on this machine that adds no
     forwarding header every client seems to be on it: `loopback=False` leaves only the token. Raises ConfigurationError for
     an empty token.
@@ -66,7 +66,7 @@ def _respond(body: Mapping[str, Any], *, ok: bool) -> Response:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether the client itself is on this machine, and no proxy here speaks for another."""
+    """Whether the client itself is on this machine, and not a proxy in front of it."""
     if request.client is None or any(header in request.headers for header in _FORWARDED):
         return False
     try:
@@ -77,9 +77,9 @@ def _is_local(request: Request) -> bool:
 
 
 def _has_token(request: Request, secret: str | None) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return (
         secret is not None
         and scheme.lower() == "bearer"
-        and hmac.compare_digest(given.strip().encode("latin-1"), secret.encode())
+        and hmac.compare_digest(token.strip().encode("latin-1"), secret.encode())
     )

@@ -1,4 +1,4 @@
-"""One HTTP request becomes one server span, one duration and one request in progress; a WebSocket is websocket.py's.
+"""One HTTP request becomes one server span, one duration and one request in progress; `websocket.py` has WebSockets.
 
 A pure ASGI middleware that holds no state of a request between requests. Span attributes are those of
 opentelemetry-instrumentation-asgi and made with its public helpers: the function that makes all of them takes a private
@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
 from otel_tutor.instrumentation.eventloop import watch_event_loop
-from otel_tutor.instrumentation.route import bounded_route, is_probe, remote_parent, will_reach_probe
+from otel_tutor.instrumentation.route import is_probe, remote_parent, route_label, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, report
+from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.state import state
@@ -40,7 +40,7 @@ _SERVER_ERROR: Final = 500
 def _attributes(
     method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
 ) -> dict[str, str | int]:
-    """What semantic conventions say of such a request, its path apart.
+    """The attributes of such a request by the semantic conventions, its path left out.
 
     A query string and a client's address can identify a student; the service is operated without them.
     """
@@ -129,7 +129,7 @@ class _Request:
         elapsed = clock.now() - self.start
         status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
         try:
-            route = attempt(bounded_route, self.scope)
+            route = attempt(route_label, self.scope)
             attempt(self._count_bytes, route)
             attempt(self._describe_span, route, status, error)
             attempt(self._measure, route, status, elapsed)
@@ -167,7 +167,7 @@ def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
     try:
         request = _Request(scope)
     except Exception as error:
-        report(error)
+        log_internal_error(error)
         return None
     scope[_OURS] = request
     state.requests[id(request)] = request
@@ -253,7 +253,7 @@ def _labels(method: str, route: str | None) -> Labels:
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
     requests = [request for request in list(state.requests.values()) if not is_probe(request.scope)]
-    now = Counter((request.method, bounded_route(request.scope)) for request in requests)
+    now = Counter((request.method, route_label(request.scope)) for request in requests)
     # A route that went quiet is reported as 0, not forgotten at its last count.
     for key in {*state.traffic, *now}:
         yield now[key], _labels(*key)

@@ -10,9 +10,9 @@ from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Scope
 
 from otel_tutor import catalogue
-from otel_tutor.recording.instruments import bounded
+from otel_tutor.recording.instruments import limit_cardinality
 
-__all__ = ["PROBES", "bounded_route", "is_probe", "probe", "remote_parent", "route_template", "will_reach_probe"]
+__all__ = ["PROBES", "is_probe", "probe", "remote_parent", "route_label", "route_template", "will_reach_probe"]
 
 PROBES: Final = ("/health", "/health/ready", "/health/live")  # paths of `health_routes()`, wherever they are mounted
 _PROBE: Final = "__otel_tutor_probe__"  # attribute of an endpoint
@@ -69,10 +69,10 @@ def route_template(scope: Scope) -> str | None:
     return prefix or "/" if isinstance(route, Mount) else prefix + path or "/"
 
 
-def bounded_route(scope: Scope) -> str | None:
+def route_label(scope: Scope) -> str | None:
     """`route_template`, fit to be a label."""
     template = route_template(scope)
-    return None if template is None else bounded(catalogue.ROUTE, template)
+    return None if template is None else limit_cardinality(catalogue.ROUTE, template)
 
 
 @functools.cache

@@ -103,7 +103,7 @@ def test_a_series_has_its_name_type_meaning_and_labels(running: Running, metadat
 
 
 def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any]) -> None:
-    assert {row.meaning for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
+    assert {row.description for row in CATALOGUE} <= {described["help"] for one in metadata.values() for described in one}
 
 
 def test_the_naming_file_read_alone_says_the_same(repository: Path) -> None:
