@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["ATTRIBUTES", "CATALOGUE", "Attribute", "Kind", "Row"]
+__all__ = ["ATTRIBUTES", "CATALOGUE", "Attribute", "Instrument", "Kind"]
 
 
 class Kind(Enum):
@@ -48,7 +48,7 @@ CHECK: Final = Attribute("health.check.name", 50)  # a probe that runs more than
 DB_OPERATION: Final = Attribute("db.operation.name", 30)  # first words of SQL: about twenty, and those of one dialect
 DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)  # databases of one service
 DB_STATE: Final = Attribute("db.client.connection.state", 2)  # used, idle
-FOLDED: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
+ATTRIBUTE_KEY: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
 
 ATTRIBUTES: Final = (
     METHOD,
@@ -69,19 +69,19 @@ ATTRIBUTES: Final = (
     DB_OPERATION,
     DB_POOL,
     DB_STATE,
-    FOLDED,
+    ATTRIBUTE_KEY,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Instrument:
     """One instrument: OpenTelemetry name, kind, UCUM unit, attributes and what it measures."""
 
     name: str
     kind: Kind
     unit: str
     attributes: tuple[Attribute, ...]
-    meaning: str
+    description: str
 
 
 _COUNTER, _HISTOGRAM = Kind.COUNTER, Kind.HISTOGRAM
@@ -89,43 +89,43 @@ _GAUGE, _UP_DOWN, _TOTAL = Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UP_DOWN_COUNTE
 
 # A histogram counts what it measures, so no counter stands beside one: the Collector derives it.
 # fmt: off
-HTTP_DURATION: Final = Row("http.server.request.duration", _HISTOGRAM, "s", (METHOD, ROUTE, STATUS_CODE), "Time from a request's arrival to the last byte of its response.")
-HTTP_ACTIVE: Final = Row("http.server.active_requests", _UP_DOWN, "{request}", (METHOD, ROUTE), "Requests being answered now.")
-HTTP_FIRST_BYTE: Final = Row("http.server.response.time_to_first_byte", _HISTOGRAM, "s", (METHOD, ROUTE), "Time from a request's arrival to the first byte of a response that is streamed.")
-HTTP_REQUEST_IO: Final = Row("http.server.request.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of request bodies received.")
-HTTP_RESPONSE_IO: Final = Row("http.server.response.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of response bodies sent.")
-WEBSOCKET_DURATION: Final = Row("websocket.connection.duration", _HISTOGRAM, "s", (ROUTE,), "Time a WebSocket connection was open.")
-WEBSOCKET_ACTIVE: Final = Row("websocket.active_connections", _UP_DOWN, "{connection}", (ROUTE,), "WebSocket connections open now.")
-WEBSOCKET_MESSAGES: Final = Row("websocket.messages", _TOTAL, "{message}", (ROUTE, DIRECTION), "Messages received and transmitted over WebSockets.")
-RAG_RETRIEVAL: Final = Row("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT, OUTCOME), "Time to find the passages a question is answered from.")
-RAG_DOCUMENTS: Final = Row("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
-RAG_GENERATION: Final = Row("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages.")
-MODEL_INFERENCE: Final = Row("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model.")
-MODEL_TOKENS: Final = Row("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
-FIRST_CHUNK: Final = Row("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
-MODEL_MEMORY: Final = Row("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
-QUESTIONS: Final = Row("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
-SESSIONS: Final = Row("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
-PRACTICE: Final = Row("student.practice.answers", _COUNTER, "{answer}", (SUBJECT, CORRECT), "Practice items students answered.")
-SYNC_QUEUE: Final = Row("sync.queue.size", _UP_DOWN, "{record}", (), "Records waiting to be synchronised.")
-SYNC_DURATION: Final = Row("sync.duration", _HISTOGRAM, "s", (OUTCOME,), "Time of one synchronisation.")
-SYNC_RECORDS: Final = Row("sync.records", _COUNTER, "{record}", (RECORD_TYPE,), "Records synchronised.")
-VECTOR_DOCUMENTS: Final = Row("vector_store.documents", _GAUGE, "{document}", (COLLECTION,), "Documents in a collection of the vector store.")
-VECTOR_SEARCH: Final = Row("vector_store.search.duration", _HISTOGRAM, "s", (COLLECTION, OUTCOME), "Time of one search in a collection of the vector store.")
-SYSTEM_CPU: Final = Row("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
-SYSTEM_MEMORY: Final = Row("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
-SYSTEM_DISK: Final = Row("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
-SYSTEM_DISK_LIMIT: Final = Row("system.disk.limit", _GAUGE, "By", (DISK_PATH,), "Space that programs may use on the file system of a path, used or free.")
-LOOP_LAG: Final = Row("event_loop.lag", _HISTOGRAM, "s", (), "How much later than it asked to a callback of the event loop ran.")
-DB_OPERATION_DURATION: Final = Row("db.client.operation.duration", _HISTOGRAM, "s", (DB_OPERATION, OUTCOME), "Time of one SQL statement, without fetching its rows.")
-DB_CONNECTIONS: Final = Row("db.client.connection.count", _UP_DOWN, "{connection}", (DB_POOL, DB_STATE), "Connections of a pool, in use and idle.")
-DB_CONNECTIONS_MAX: Final = Row("db.client.connection.max", _UP_DOWN, "{connection}", (DB_POOL,), "Most connections a pool may open.")
-DB_WAIT: Final = Row("db.client.connection.wait_time", _HISTOGRAM, "s", (DB_POOL,), "Time to obtain a connection from a pool.")
-CHECK_STATUS: Final = Row("health.check.status", _GAUGE, "{status}", (CHECK,), "Last result of a health check: 1 healthy, 0.5 degraded, 0 unhealthy.")
-CHECK_DURATION: Final = Row("health.check.duration", _GAUGE, "s", (CHECK,), "Time the last run of a health check took.")
-HEALTH: Final = Row("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
-UPTIME: Final = Row("process.uptime", _GAUGE, "s", (), "Time since the process began.")
-FOLDED_VALUES: Final = Row("otel_tutor.attribute.folded", _TOTAL, "{value}", (FOLDED,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
+HTTP_DURATION: Final = Instrument("http.server.request.duration", _HISTOGRAM, "s", (METHOD, ROUTE, STATUS_CODE), "Time from a request's arrival to the last byte of its response.")
+HTTP_ACTIVE: Final = Instrument("http.server.active_requests", _UP_DOWN, "{request}", (METHOD, ROUTE), "Requests being answered now.")
+HTTP_FIRST_BYTE: Final = Instrument("http.server.response.time_to_first_byte", _HISTOGRAM, "s", (METHOD, ROUTE), "Time from a request's arrival to the first byte of a response that is streamed.")
+HTTP_REQUEST_IO: Final = Instrument("http.server.request.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of request bodies received.")
+HTTP_RESPONSE_IO: Final = Instrument("http.server.response.io", _TOTAL, "By", (METHOD, ROUTE), "Bytes of response bodies sent.")
+WEBSOCKET_DURATION: Final = Instrument("websocket.connection.duration", _HISTOGRAM, "s", (ROUTE,), "Time a WebSocket connection was open.")
+WEBSOCKET_ACTIVE: Final = Instrument("websocket.active_connections", _UP_DOWN, "{connection}", (ROUTE,), "WebSocket connections open now.")
+WEBSOCKET_MESSAGES: Final = Instrument("websocket.messages", _TOTAL, "{message}", (ROUTE, DIRECTION), "Messages received and transmitted over WebSockets.")
+RAG_RETRIEVAL: Final = Instrument("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT, OUTCOME), "Time to find the passages a question is answered from.")
+RAG_DOCUMENTS: Final = Instrument("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
+RAG_GENERATION: Final = Instrument("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages.")
+MODEL_INFERENCE: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model.")
+MODEL_TOKENS: Final = Instrument("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
+FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
+MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
+QUESTIONS: Final = Instrument("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
+SESSIONS: Final = Instrument("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
+PRACTICE: Final = Instrument("student.practice.answers", _COUNTER, "{answer}", (SUBJECT, CORRECT), "Practice items students answered.")
+SYNC_QUEUE: Final = Instrument("sync.queue.size", _UP_DOWN, "{record}", (), "Records waiting to be synchronised.")
+SYNC_DURATION: Final = Instrument("sync.duration", _HISTOGRAM, "s", (OUTCOME,), "Time of one synchronisation.")
+SYNC_RECORDS: Final = Instrument("sync.records", _COUNTER, "{record}", (RECORD_TYPE,), "Records synchronised.")
+VECTOR_DOCUMENTS: Final = Instrument("vector_store.documents", _GAUGE, "{document}", (COLLECTION,), "Documents in a collection of the vector store.")
+VECTOR_SEARCH: Final = Instrument("vector_store.search.duration", _HISTOGRAM, "s", (COLLECTION, OUTCOME), "Time of one search in a collection of the vector store.")
+SYSTEM_CPU: Final = Instrument("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
+SYSTEM_MEMORY: Final = Instrument("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
+SYSTEM_DISK: Final = Instrument("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
+SYSTEM_DISK_LIMIT: Final = Instrument("system.disk.limit", _GAUGE, "By", (DISK_PATH,), "Space that programs may use on the file system of a path, used or free.")
+LOOP_LAG: Final = Instrument("event_loop.lag", _HISTOGRAM, "s", (), "How much later than it asked to a callback of the event loop ran.")
+DB_OPERATION_DURATION: Final = Instrument("db.client.operation.duration", _HISTOGRAM, "s", (DB_OPERATION, OUTCOME), "Time of one SQL statement, without fetching its rows.")
+DB_CONNECTIONS: Final = Instrument("db.client.connection.count", _UP_DOWN, "{connection}", (DB_POOL, DB_STATE), "Connections of a pool, in use and idle.")
+DB_CONNECTIONS_MAX: Final = Instrument("db.client.connection.max", _UP_DOWN, "{connection}", (DB_POOL,), "Most connections a pool may open.")
+DB_WAIT: Final = Instrument("db.client.connection.wait_time", _HISTOGRAM, "s", (DB_POOL,), "Time to obtain a connection from a pool.")
+CHECK_STATUS: Final = Instrument("health.check.status", _GAUGE, "{status}", (CHECK,), "Last result of a health check: 1 healthy, 0.5 degraded, 0 unhealthy.")
+CHECK_DURATION: Final = Instrument("health.check.duration", _GAUGE, "s", (CHECK,), "Time the last run of a health check took.")
+HEALTH: Final = Instrument("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
+UPTIME: Final = Instrument("process.uptime", _GAUGE, "s", (), "Time since the process began.")
+OVERFLOW: Final = Instrument("otel_tutor.attribute.folded", _TOTAL, "{value}", (ATTRIBUTE_KEY,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
 # fmt: on
 
 CATALOGUE: Final = (
@@ -165,5 +165,5 @@ CATALOGUE: Final = (
     CHECK_DURATION,
     HEALTH,
     UPTIME,
-    FOLDED_VALUES,
+    OVERFLOW,
 )

@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.instrumentation.database import as_engines, observe_engine, observe_pools
-from otel_tutor.recording.instruments import observe_folding, speed_up
+from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
+from otel_tutor.recording.instruments import observe_overflow, set_recorder_factory
 from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
 
@@ -50,7 +50,7 @@ def configure(
         raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
     if app is not None and app.middleware_stack is not None:
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
-    engines = as_engines(engine)
+    engines = sync_engines(engine)
     if cardinality_limits is None and state.settings is not None and not state.captures:
         cardinality_limits = state.settings.cardinality_limits
     settings = Settings.read(service_name=service_name, endpoint=endpoint, cardinality_limits=cardinality_limits)
@@ -84,7 +84,7 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
         state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
         state.settings, state.captures = settings, exporters is not None
     elif state.captures:
-        state.settings = settings  # each test may have an app of its own
+        state.settings = settings  # each test may have its own app
     else:
         _ensure_same(state.settings, settings)
     state.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES} | dict(settings.cardinality_limits)
@@ -108,17 +108,17 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
 
     from otel_tutor import pipeline
 
-    pipeline.check_unclaimed()
+    pipeline.ensure_no_provider()
     pipeline.try_all()
     make_resource = functools.partial(pipeline.make_resource, settings)
     built = pipeline.Providers.build(settings, exporters or pipeline.otlp_exporters(settings), make_resource())
     built.make_global()
     state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
-    pipeline.quieten()
-    speed_up(pipeline.cached_recording)
+    pipeline.throttle_sdk_logs()
+    set_recorder_factory(pipeline.cached_recording)
     state.providers = built
     atexit.register(shutdown)
-    ThreadingInstrumentor().instrument()  # asyncio hands its context on; threads and executors do not by themselves
+    ThreadingInstrumentor().instrument()  # asyncio passes its context on; threads and executors do not by themselves
     _observe_app_state()
     pipeline.observe_process()
 
@@ -142,7 +142,7 @@ def _observe_app_state() -> None:
     from otel_tutor.monitoring import metrics_collector
 
     metrics_collector.start_observing()
-    observe_folding()
+    observe_overflow()
     observe_requests_in_progress()
     observe_pools()
     observe_health(health_service)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from otel_tutor import catalogue
-from otel_tutor.catalogue import Attribute, Row
+from otel_tutor.catalogue import Instrument
 from otel_tutor.instrumentation.host import Host
-from otel_tutor.recording.guard import harmless
-from otel_tutor.recording.instruments import Labels, add, bounded, observe, quantity, record
-from otel_tutor.recording.operation import running
+from otel_tutor.recording.guard import never_raise
+from otel_tutor.recording.instruments import Labels, add, labels, limit_cardinality, observe, record, valid_measurement
+from otel_tutor.recording.operation import current_operation
+from otel_tutor.recording.question import record_activity, record_inference, record_query
 from otel_tutor.recording.state import state
 from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
@@ -21,31 +22,22 @@ from otel_tutor.tracing import MODEL, QUESTION
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
 
 
-def _labels(*given: tuple[Attribute, object]) -> Labels:
-    return _mapping(tuple([(attribute.key, bounded(attribute, value)) for attribute, value in given]))
-
-
-@functools.lru_cache(maxsize=4096)  # as many as are alive; their values are bounded anyway
-def _mapping(pairs: tuple[tuple[str, str], ...]) -> Labels:
-    return dict(pairs)
-
-
-def _claim(role: str, what: str) -> None:
-    """Say to the step of `otel_tutor.rag` around the caller, if there is one, that it need not record this again."""
-    if (step := running(role)) is not None:
-        step.claims.add(what)
+def _take_over(role: str, what: str) -> None:
+    """Keep the step of `otel_tutor.rag` around the caller, if there is one, from recording the same again."""
+    if (step := current_operation(role)) is not None:
+        step.recorded_by_app.add(what)
 
 
 class MetricsCollector:
     """The recording calls, one for each thing that happens in a tutoring service.
 
-    A `status` is "success", "error" or a word of your own.
+    A `status` is "success", "cancelled", or a word for a failure such as "error" or "timeout".
     """
 
     def __init__(self) -> None:
         self._host = Host()
 
-    @harmless
+    @never_raise
     def track_rag_query(
         self,
         subject: str,
@@ -58,18 +50,10 @@ class MetricsCollector:
 
         A generation duration of 0 says that nothing was generated, as on the failure path; it is not recorded.
         """
-        _claim(QUESTION, "query")
-        of_subject = _labels((catalogue.SUBJECT, subject))
-        record(
-            catalogue.RAG_RETRIEVAL,
-            retrieval_duration,
-            _labels((catalogue.SUBJECT, subject), (catalogue.OUTCOME, status)),
-        )
-        record(catalogue.RAG_DOCUMENTS, num_documents, of_subject)
-        if generation_duration:
-            record(catalogue.RAG_GENERATION, generation_duration, of_subject)
+        _take_over(QUESTION, "query")
+        record_query(subject, retrieval_duration, num_documents, generation_duration, status)
 
-    @harmless
+    @never_raise
     def track_model_inference(
         self,
         model_name: str,
@@ -80,62 +64,60 @@ class MetricsCollector:
         status: str,
     ) -> None:
         """Record one call to a model: its duration, the tokens it read and wrote, and how it ended."""
-        _claim(MODEL, "inference")
-        model = (catalogue.MODEL, model_name)
-        quantization = (catalogue.QUANTIZATION, quantization_type)
-        record(catalogue.MODEL_INFERENCE, duration, _labels(model, quantization, (catalogue.OUTCOME, status)))
-        record(catalogue.MODEL_TOKENS, input_tokens, _labels(model, (catalogue.TOKEN_TYPE, "input")))
-        record(catalogue.MODEL_TOKENS, output_tokens, _labels(model, (catalogue.TOKEN_TYPE, "output")))
+        _take_over(MODEL, "inference")
+        record_inference(model_name, quantization_type, duration, input_tokens, output_tokens, status)
 
-    @harmless
+    @never_raise
     def set_model_memory(self, model_name: str, num_bytes: int) -> None:
         """State how much memory a loaded model occupies, in bytes."""
-        self._state(catalogue.MODEL_MEMORY, num_bytes, bounded(catalogue.MODEL, model_name))
+        self._state(catalogue.MODEL_MEMORY, num_bytes, limit_cardinality(catalogue.MODEL, model_name))
 
-    @harmless
+    @never_raise
     def track_student_activity(self, subject: str, topic: str) -> None:
         """Count one question a student asked, by subject and topic."""
-        _claim(QUESTION, "activity")
-        add(catalogue.QUESTIONS, 1, _labels((catalogue.SUBJECT, subject), (catalogue.TOPIC, topic)))
+        _take_over(QUESTION, "activity")
+        record_activity(subject, topic)
 
-    @harmless
+    @never_raise
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
-        labels = _labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, "true" if correct else "false"))
-        add(catalogue.PRACTICE, 1, labels)
+        answer = "true" if correct else "false"
+        add(catalogue.PRACTICE, 1, labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, answer)))
 
-    @harmless
+    @never_raise
     def set_active_sessions(self, count: int) -> None:
         """State how many student sessions this process holds open now."""
         self._state(catalogue.SESSIONS, count)
 
-    @harmless
+    @never_raise
     def track_sync(self, duration: float, status: str = "success", records: Mapping[str, int] | None = None) -> None:
         """Record one synchronisation, and how many records of each type it moved."""
-        record(catalogue.SYNC_DURATION, duration, _labels((catalogue.OUTCOME, status)))
+        record(catalogue.SYNC_DURATION, duration, labels((catalogue.OUTCOME, status)))
         for record_type, count in (records or {}).items():
-            if quantity(count) is not None:  # a type of which nothing is counted must not use up the attribute's values
-                add(catalogue.SYNC_RECORDS, count, _labels((catalogue.RECORD_TYPE, record_type)))
+            if (
+                valid_measurement(count) is not None
+            ):  # a type of which nothing is counted must not use up the attribute's values
+                add(catalogue.SYNC_RECORDS, count, labels((catalogue.RECORD_TYPE, record_type)))
 
-    @harmless
+    @never_raise
     def set_sync_queue_size(self, count: int) -> None:
         """State how many records wait in this process to be synchronised."""
         self._state(catalogue.SYNC_QUEUE, count)
 
-    @harmless
+    @never_raise
     def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
         """Record one search in a collection of the vector store."""
-        labels = _labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
-        record(catalogue.VECTOR_SEARCH, duration, labels)
+        of_search = labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
+        record(catalogue.VECTOR_SEARCH, duration, of_search)
 
-    @harmless
+    @never_raise
     def set_vector_documents(self, collection: str, count: int) -> None:
         """State how many documents a collection of the vector store holds."""
-        self._state(catalogue.VECTOR_DOCUMENTS, count, bounded(catalogue.COLLECTION, collection))
+        self._state(catalogue.VECTOR_DOCUMENTS, count, limit_cardinality(catalogue.COLLECTION, collection))
 
-    @harmless
+    @never_raise
     def update_system_metrics(self) -> None:
-        """Measure the host now. It is measured at every export anyway; nobody has to call this."""
+        """Measure the host now. It is measured at every export anyway; no one has to call this."""
         self._host.measure()
 
     def start_observing(self) -> None:
@@ -144,12 +126,12 @@ class MetricsCollector:
             observe(row, functools.partial(self._read, row))
         self._host.start_observing()
 
-    def _state(self, row: Row, value: float, label: str = "") -> None:
-        number = quantity(value)
+    def _state(self, row: Instrument, value: float, label: str = "") -> None:
+        number = valid_measurement(value)
         if number is not None:
             state.gauges.setdefault(row.name, {})[label] = number
 
-    def _read(self, row: Row) -> Iterable[tuple[float, Labels]]:
+    def _read(self, row: Instrument) -> Iterable[tuple[float, Labels]]:
         """What was stated of a row, by its one attribute if it has one."""
         for label, value in list(state.gauges.get(row.name, {}).items()):
             yield value, {attribute.key: label for attribute in row.attributes}

@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from otel_tutor.catalogue import CATALOGUE, Kind, Row
+from otel_tutor.catalogue import CATALOGUE, Instrument, Kind
 from otel_tutor.errors import ConfigurationError
 
 __all__ = ["Series", "read_naming"]
@@ -63,10 +63,10 @@ def read_naming(path: Path) -> Sequence[Series]:
     return [_finished(one) for one in series]
 
 
-def _of_row(row: Row) -> Series:
+def _of_row(row: Instrument) -> Series:
     keys = tuple(attribute.key for attribute in row.attributes)
     unit, kind = row.unit, _TYPES[row.kind]
-    origin = {"meaning": row.meaning, "instrument": row.name}
+    origin = {"meaning": row.description, "instrument": row.name}
     return Series(name=row.name, type=kind, unit=unit, labels=keys, keys=keys, buckets=(), line=0, **origin)
 
 

@@ -1,4 +1,4 @@
-"""The fixture `captured` for the tests of whoever installs the package; pytest finds it by its entry point."""
+"""The fixture `captured`, for the tests of every project that installs the package; pytest finds it by its entry point."""
 
 from typing import TYPE_CHECKING
 

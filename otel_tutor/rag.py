@@ -8,9 +8,9 @@
             answer = write(text, passages)
             generation.output_tokens = count(answer)
 
-A streamed answer is handed on inside the block: `return StreamingResponse(question.generation(...).stream(pieces))`.
+A streamed answer is returned inside the block: `return StreamingResponse(question.generation(...).stream(pieces))`.
 The question then ends with the last piece, or when the client goes away. Calls of `otel_tutor.monitoring` and
-`otel_tutor.tracing` inside such a block take the place of what it would have recorded itself: nothing counts twice.
+`otel_tutor.tracing` inside such a block replace what it would have recorded itself: nothing counts twice.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -19,9 +19,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
 from otel_tutor import catalogue
-from otel_tutor.monitoring import metrics_collector
-from otel_tutor.recording.instruments import bounded, record
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.operation import Operation, was_cancelled
+from otel_tutor.recording.question import record_activity, record_first_chunk, record_inference, record_query
 from otel_tutor.recording.stream import AsyncStream, Stream
 from otel_tutor.tracing import (
     GENERATION,
@@ -52,15 +52,15 @@ def _outcome(error: BaseException | None) -> str:
 class _Step:
     """A `with` block around an operation that begins when it is entered."""
 
-    def __init__(self) -> None:
-        self._operation: Operation | None = None
-        self._entered = ExitStack()
+    _operation: Operation
+    _entered: ExitStack
 
     def _begin(self) -> Operation:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._operation = self._begin()
+        self._entered = ExitStack()
         self._entered.enter_context(self._operation.active())
         return self
 
@@ -69,22 +69,20 @@ class _Step:
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
-        if self._operation is not None:
-            self._operation.end(error)
+        self._operation.end(error)
 
 
 class Question(_Step):
     """A question being answered. Subject, topic and number of documents can be set until it ends; durations are seconds."""
 
     def __init__(self, question: str, subject: str, topic: str | None) -> None:
-        super().__init__()
         self.subject = subject
         self.topic = topic
         self.documents = 0
         self.retrieval_seconds: float | None = None
         self.generation_seconds = 0.0
         self._text: Final = question
-        self._streams = 0  # handed out and not at their end
+        self._streams = 0  # given to the app and not at their end
         self._left = False
 
     def retrieval(self, top_k: int = 5) -> "Retrieval":
@@ -110,27 +108,28 @@ class Question(_Step):
             self._leave(error)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
-        if self._operation is None:
-            return
         outcome = _outcome(error)
-        span = self._operation.span
-        span.set_attributes({catalogue.SUBJECT.key: str(self.subject), catalogue.OUTCOME.key: outcome})
-        span.set_attribute(catalogue.RAG_DOCUMENTS.name, self.documents)
-        # What failed before it came to a retrieval failed in what was to be one; an answer without one took none.
-        retrieval = self.retrieval_seconds if self.retrieval_seconds is not None else seconds if error else 0.0
-        claims = set(self._operation.claims)
-        if "activity" not in claims:
-            metrics_collector.track_student_activity(self.subject, self.topic)  # type: ignore[arg-type]  # None is "unknown"
-        if "query" not in claims:
+        if "activity" not in self._operation.recorded_by_app:
+            attempt(record_activity, self.subject, self.topic)
+        if "query" not in self._operation.recorded_by_app:
             generation = self.generation_seconds if error is None else 0.0
-            metrics_collector.track_rag_query(self.subject, retrieval, self.documents, generation, outcome)
+            retrieval = self._retrieval_duration(seconds, error)
+            attempt(record_query, self.subject, retrieval, self.documents, generation, outcome)
+        span = self._operation.span
+        span.set_attributes({catalogue.OUTCOME.key: outcome, catalogue.RAG_DOCUMENTS.name: self.documents})
+        span.set_attribute(catalogue.SUBJECT.key, str(self.subject))
+
+    def _retrieval_duration(self, seconds: float, error: BaseException | None) -> float:
+        """What failed before its retrieval counts as a retrieval that failed; an answer without one took no time for it."""
+        if self.retrieval_seconds is not None:
+            return self.retrieval_seconds
+        return 0.0 if error is None else seconds
 
 
 class Retrieval(_Step):
     """A search for passages; set `documents` to how many it found."""
 
     def __init__(self, question: Question, query: str, top_k: int) -> None:
-        super().__init__()
         self.documents = 0
         self._question = question
         self._query = query
@@ -141,22 +140,21 @@ class Retrieval(_Step):
         return Operation("rag.retrieval", attributes, role=RETRIEVAL, on_end=self._record)
 
     def _record(self, seconds: float, _: BaseException | None) -> None:
-        self._question.documents += self.documents
         self._question.retrieval_seconds = (self._question.retrieval_seconds or 0.0) + seconds
-        if self._operation is not None:
-            self._operation.span.set_attribute(catalogue.RAG_DOCUMENTS.name, self.documents)
+        self._question.documents += self.documents
+        self._operation.span.set_attribute(catalogue.RAG_DOCUMENTS.name, self.documents)
 
 
 class Generation(_Step):
     """An answer being written by a model; set `input_tokens` and `output_tokens` as they become known."""
 
+    _call: Operation
+
     def __init__(self, question: Question, model_name: str, quantization_type: str, input_tokens: int | None) -> None:
-        super().__init__()
         self.input_tokens = input_tokens
         self.output_tokens: int | None = None
         self._question = question
         self._model = (model_name, quantization_type)
-        self._call: Operation | None = None
         self._began_to_answer = False
 
     @overload
@@ -179,37 +177,32 @@ class Generation(_Step):
     def _begin(self) -> Operation:
         attributes = {catalogue.RAG_DOCUMENTS.name: self._question.documents}
         generation = Operation("rag.generation", attributes, role=GENERATION, on_end=self._end_call)
-        with generation.active():
+        with generation.active():  # the call is a step inside it
             self._call = Operation(f"chat {self._model[0]}", model_attributes(*self._model), role=MODEL, on_end=self._record)
         return generation
 
     def __enter__(self) -> Self:
         super().__enter__()
-        if self._call is not None:
-            self._entered.enter_context(self._call.active())
+        self._entered.enter_context(self._call.active())
         return self
 
     def _piece(self) -> None:
-        if not self._began_to_answer and self._call is not None:
+        if not self._began_to_answer:
             self._began_to_answer = True
-            labels = {catalogue.MODEL.key: bounded(catalogue.MODEL, self._model[0])}
-            record(catalogue.FIRST_CHUNK, self._call.elapsed(), labels)
-            self._call.span.add_event("first piece")
+            attempt(record_first_chunk, self._model[0], self._call.elapsed())
+            attempt(self._call.span.add_event, "first piece")
 
     def _end_call(self, seconds: float, error: BaseException | None) -> None:
         self._question.generation_seconds += seconds
-        if self._call is not None:
-            self._call.end(error)
+        self._call.end(error)
 
     def _record(self, seconds: float, error: BaseException | None) -> None:
-        if self._call is None:
-            return
-        for key, tokens in ((INPUT_TOKENS, self.input_tokens), (OUTPUT_TOKENS, self.output_tokens)):
-            if tokens is not None:
-                self._call.span.set_attribute(key, tokens)
-        if "inference" not in self._call.claims:
-            tokens_used = self.input_tokens, self.output_tokens
-            metrics_collector.track_model_inference(*self._model, seconds, *tokens_used, _outcome(error))
+        tokens = self.input_tokens, self.output_tokens
+        if "inference" not in self._call.recorded_by_app:
+            attempt(record_inference, *self._model, seconds, *tokens, _outcome(error))
+        for key, number in zip((INPUT_TOKENS, OUTPUT_TOKENS), tokens, strict=True):
+            if number is not None:
+                self._call.span.set_attribute(key, number)
 
 
 class _Streamed:
@@ -222,11 +215,10 @@ class _Streamed:
 
     def active(self) -> Any:
         """In the context of the call to the model."""
-        call = self._generation._call
-        return call.active() if call is not None else ExitStack()
+        return self._generation._call.active()
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the generation and tell the question."""
+        """End the generation, and the question if it waited for it."""
         if not self._ended:
             self._ended = True
             self._generation._leave(error)

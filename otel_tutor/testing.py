@@ -57,7 +57,7 @@ class _CountingIds(IdGenerator):
 
 
 class FrozenClock:
-    """Time that stands still until it is told to go on, for durations and for the times of spans."""
+    """Time that stands still until `advance` is called, for durations and for the times of spans."""
 
     def __init__(self) -> None:
         self.seconds = 1_700_000_000.0
@@ -99,11 +99,11 @@ class Capture:
 
         Raises KeyError for a series or label that does not exist, with the names that are near.
         """
-        found = _series(series)
-        if found.type == "histogram":
+        family = _series(series)
+        if family.type == "histogram":
             raise KeyError(f"{series} is a histogram: ask for its count() or sum()")
-        points = self._matching(found, labels)
-        if found.type == "gauge":
+        points = self._matching(family, labels)
+        if family.type == "gauge":
             points = list({tuple(sorted(point.attributes.items())): point for point in points}.values())  # the last of each
         return sum(point.value if point.value is not None else point.count or 0 for point in points)
 
@@ -157,12 +157,12 @@ class Capture:
     def read_metrics(self) -> dict[str, list[Point]]:
         """Every series since the last read, by instrument name."""
         data = self._reader.get_metrics_data()
-        found: dict[str, list[Point]] = {}
+        points: dict[str, list[Point]] = {}
         for resource in data.resource_metrics if data else ():
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:  # two libraries may emit one name
-                    found.setdefault(metric.name, []).extend(map(_point, metric.data.data_points))
-        return found
+                    points.setdefault(metric.name, []).extend(map(_point, metric.data.data_points))
+        return points
 
     def clear(self) -> None:
         """Forget what was emitted so far."""

@@ -14,8 +14,9 @@ from opentelemetry.trace import Span
 from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
-from otel_tutor.recording.decoration import around
-from otel_tutor.recording.operation import Attributes, Operation, operation, running, tracer
+from otel_tutor.recording.decoration import instrument
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.operation import Attributes, Operation, current_operation, operation, tracer
 
 __all__ = [
     "RagTracer",
@@ -62,13 +63,13 @@ def trace_function() -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         name = getattr(function, "__qualname__", None) or type(function).__qualname__
-        return around(function, lambda: Operation(name, {}))
+        return instrument(function, lambda: Operation(name, {}))
 
     return decorate
 
 
 def trace_async_function() -> Callable[[F], F]:
-    """The same for coroutine functions and async generators, for those who like to say so."""
+    """The same; the name says that the function is a coroutine function or an async generator."""
     return trace_function()
 
 
@@ -102,21 +103,21 @@ def trace_model_inference(
 
 
 def _step(role: str, name: str, attributes: Attributes) -> AbstractContextManager[Span]:
-    step = running(role)
+    step = current_operation(role)
     return operation(name, attributes) if step is None else nullcontext(step.span)
 
 
 def question_attributes(question: str, subject: str) -> Attributes:
-    """What the span of a question says of it."""
-    question = str(question)
-    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: str(subject), "rag.question.length": len(question)}
+    """The attributes of a question's span."""
+    text, of_subject = attempt(str, question) or "", attempt(str, subject) or ""
+    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: of_subject, "rag.question.length": len(text)}
     if _captures_content():
-        attributes["rag.question.text"] = question
+        attributes["rag.question.text"] = text
     return attributes
 
 
 def retrieval_attributes(query: str, top_k: int) -> Attributes:
-    """What the span of a retrieval says of it."""
+    """The attributes of a retrieval's span."""
     attributes: dict[str, AttributeValue] = {"rag.retrieval.top_k": top_k}
     if _captures_content():
         attributes["rag.retrieval.query"] = query
@@ -124,7 +125,7 @@ def retrieval_attributes(query: str, top_k: int) -> Attributes:
 
 
 def model_attributes(model_name: str, quantization_type: str, input_tokens: int | None = None) -> Attributes:
-    """What the span of a model's call says of it, after the GenAI semantic conventions."""
+    """The attributes of the span of a call to a model, after the GenAI semantic conventions."""
     attributes: dict[str, AttributeValue] = {
         "gen_ai.operation.name": "chat",
         catalogue.MODEL.key: model_name,

@@ -1,11 +1,11 @@
 """The tables of the catalogue hold every row there is, each once."""
 
 from otel_tutor import catalogue
-from otel_tutor.catalogue import ATTRIBUTES, CATALOGUE, Attribute, Kind, Row
+from otel_tutor.catalogue import ATTRIBUTES, CATALOGUE, Attribute, Instrument, Kind
 
 
 def test_every_instrument_is_in_the_table() -> None:
-    assert [value for value in vars(catalogue).values() if isinstance(value, Row)] == list(CATALOGUE)
+    assert [value for value in vars(catalogue).values() if isinstance(value, Instrument)] == list(CATALOGUE)
     assert len({row.name for row in CATALOGUE}) == len(CATALOGUE)
 
 

@@ -1,4 +1,4 @@
-"""Whether a tutoring service can answer: checks, the service that runs them, and the routes that tell."""
+"""Whether a tutoring service can answer: checks, the service that runs them, and the routes that show the results."""
 
 from otel_tutor.health.check import HealthCheck, SyncHealthCheck
 from otel_tutor.health.dependencies import DatabaseCheck, ModelCheck, VectorStoreCheck

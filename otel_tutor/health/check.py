@@ -63,7 +63,7 @@ class HealthCheck(ABC):
 class SyncHealthCheck(HealthCheck):
     """A check whose work blocks: define `def check_sync(self)` instead of `check`.
 
-    It runs in a thread of its own, never in two: while one run hangs, the check fails at once without a new thread.
+    It runs in its own thread, never in two: while one run hangs, the check fails at once without a new thread.
     """
 
     def __init__(self, name: str, *, critical: bool = True, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -107,10 +107,10 @@ def finding(status: HealthStatus, message: str, **details: object) -> dict[str, 
     return {"status": status, "message": message, "details": details}
 
 
-def plain_function(option: str, given: object) -> Callable[[], object]:
-    """`given` when it can be called in a thread. Raises ConfigurationError otherwise, as for a coroutine function."""
-    if not callable(given) or inspect.iscoroutinefunction(given):
+def plain_function(option: str, function: object) -> Callable[[], object]:
+    """`function` when it can be called in a thread. Raises ConfigurationError otherwise, as for a coroutine function."""
+    if not callable(function) or inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"{option}={given!r} is not a plain function: pass one that returns True or False, or subclass HealthCheck"
+            f"{option}={function!r} is not a plain function: pass one that returns True or False, or subclass HealthCheck"
         )
-    return given
+    return function

@@ -9,7 +9,7 @@ from typing import Any
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import DEFAULT_TIMEOUT, SyncHealthCheck, finding, plain_function
 from otel_tutor.health.status import HealthStatus
-from otel_tutor.instrumentation.database import as_engines
+from otel_tutor.instrumentation.database import sync_engines
 
 __all__ = ["DatabaseCheck", "ModelCheck", "VectorStoreCheck"]
 
@@ -25,7 +25,7 @@ class DatabaseCheck(SyncHealthCheck):
         self, engine: Any, *, name: str = "database", critical: bool = True, timeout: float = DEFAULT_TIMEOUT
     ) -> None:
         super().__init__(name, critical=critical, timeout=timeout)
-        (self._sync_engine,) = as_engines([engine])
+        (self._sync_engine,) = sync_engines([engine])
         self._async_engine = engine if engine is not self._sync_engine else None
 
     async def check(self) -> Mapping[str, Any]:
@@ -94,7 +94,7 @@ def _is_readable(path: Path) -> bool:
 
 
 class ModelCheck(SyncHealthCheck):
-    """Whether a model is loaded and, with `configuration`, whether its configuration is valid. It is never asked anything.
+    """Whether a model is loaded and, with `configuration`, whether its configuration is valid. No question is sent to it.
 
     Both are plain functions that return True or False. Not critical by default: all instances share a model server, and a
     tutor can still retrieve and practise without it. Raises ConfigurationError for what is not a plain function.
@@ -127,6 +127,6 @@ class ModelCheck(SyncHealthCheck):
 
 def _says_yes(ask: Callable[[], object]) -> bool:
     answer = ask()
-    if inspect.isawaitable(answer):  # it would count as yes, unasked
+    if inspect.isawaitable(answer):  # it is true before it has answered
         raise TypeError("an awaitable is no answer")
     return bool(answer)

@@ -1,4 +1,4 @@
-"""Not ready from the moment the process is told to end, before its server stops to listen."""
+"""Not ready from SIGTERM on, before the server stops listening."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ def drain_on_sigterm(service: HealthService = health_service, *, delay: float = 
     """Have SIGTERM turn the readiness of `service` false, then reach the handler that was there before, uvicorn's.
 
     Call it when the app starts up, in its lifespan: the server has set its own handler by then. For `delay` seconds the
-    server keeps answering, so that load balancers see the 503 and send nobody any more; a second SIGTERM ends the wait.
+    server keeps answering, so that load balancers see the 503 and send no more requests; a second SIGTERM ends the wait.
     Python takes signal handlers in the main thread only: elsewhere nothing is done. Once for a service is enough. Returns
     whether the handler is in place. Raises ConfigurationError for a delay that is not a number of seconds from 0 to 3600,
     and for one that no running event loop can wait for.
@@ -55,7 +55,7 @@ class _Drain:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.service.start_draining()
         loop, self._loop = self._loop, None
-        # A thread is no way to wait: the main thread may be interrupted while it holds the locks that starting one takes.
+        # No thread waits: the main thread may be interrupted while it holds the locks that starting one takes.
         if loop is None or loop.is_closed() or os.getpid() != self._process:
             self._pass_on(number, frame)
         else:

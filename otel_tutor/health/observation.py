@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from otel_tutor import catalogue
 from otel_tutor.health.service import HealthService
-from otel_tutor.recording.instruments import Labels, bounded, observe
+from otel_tutor.recording.instruments import Labels, limit_cardinality, observe
 
 __all__ = ["observe_health"]
 
@@ -13,10 +13,10 @@ def observe_health(service: HealthService) -> None:
     """Have the service's last results read at every export; no check is run for it. `configure()` calls this once."""
 
     def statuses() -> Iterable[tuple[float, Labels]]:
-        return [(one.status, _labels(one.name)) for one in service.observations().checks]
+        return [(check.status, _labels(check.name)) for check in service.observations().checks]
 
     def durations() -> Iterable[tuple[float, Labels]]:
-        return [(one.duration, _labels(one.name)) for one in service.observations().checks]
+        return [(check.duration, _labels(check.name)) for check in service.observations().checks]
 
     def health() -> Iterable[tuple[float, Labels]]:
         status = service.observations().status
@@ -29,4 +29,4 @@ def observe_health(service: HealthService) -> None:
 
 
 def _labels(name: str) -> Labels:
-    return {catalogue.CHECK.key: bounded(catalogue.CHECK, name)}
+    return {catalogue.CHECK.key: limit_cardinality(catalogue.CHECK, name)}

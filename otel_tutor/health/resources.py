@@ -44,7 +44,7 @@ class DiskCheck(SyncHealthCheck):
         self._warning, self._critical = warning_percent, critical_percent
 
     def check_sync(self) -> Mapping[str, Any]:
-        """Read how full it is, as `df` tells it."""
+        """Read how full it is, as `df` shows it."""
         usage = psutil.disk_usage(str(self._path))
         level = _level(degraded=usage.percent >= self._warning, unhealthy=usage.percent >= self._critical)
         return finding(
@@ -60,7 +60,7 @@ class DiskCheck(SyncHealthCheck):
 class MemoryCheck(SyncHealthCheck):
     """How much memory is in use: DEGRADED from `warning_bytes`, UNHEALTHY from `critical_percent` of what there is.
 
-    In a container, what there is is its limit, read below `cgroup`. The warning is the 12 GB at which the alert
+    In a container, the total is its limit, read below `cgroup`. The warning is the 12 GB at which the alert
     HighMemoryUsage fires, so that both say the same. The critical threshold is a share: 12 GB in use harm no machine that
     has 64, while 95 % of any is where the kernel begins to kill. Critical by default, as for a disk. Raises
     ConfigurationError for a threshold that cannot be one.
@@ -118,6 +118,6 @@ def _level(*, degraded: bool, unhealthy: bool) -> HealthStatus:
     return HealthStatus.DEGRADED if degraded else HealthStatus.HEALTHY
 
 
-def _check_percent(option: str, given: float) -> None:
-    if not 0 <= given <= 100:  # noqa: PLR2004 - per cent
-        raise ConfigurationError(f"{option}={given!r} is not a percentage: use a number from 0 to 100")
+def _check_percent(option: str, percent: float) -> None:
+    if not 0 <= percent <= 100:  # noqa: PLR2004 - per cent
+        raise ConfigurationError(f"{option}={percent!r} is not a percentage: use a number from 0 to 100")

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
-from otel_tutor.instrumentation.route import PROBES
+from otel_tutor.instrumentation.route import PROBES, probe
 
 __all__ = ["health_routes"]
 
@@ -27,7 +27,7 @@ def health_routes(
 ) -> list[Route]:
     """The three routes of a service: `app.router.routes.extend(health_routes())`, or below a path with `Mount`.
 
-    Anybody learns the status of each check; messages, details, the version and the classes of exceptions go to those who
+    Every client sees the status of each check; messages, details, the version and the classes of exceptions go to those who
     send `Authorization: Bearer <token>` and to clients on this machine. Behind a proxy on this machine that adds no
     forwarding header every client seems to be on it: `loopback=False` leaves only the token. Raises ConfigurationError for
     an empty token.
@@ -51,7 +51,7 @@ def health_routes(
         return _respond(await service.check_liveness(), ok=True)
 
     return [
-        Route(path, endpoint, methods=["GET"], include_in_schema=False)  # GET brings HEAD with it
+        Route(path, probe(endpoint), methods=["GET"], include_in_schema=False)  # GET brings HEAD with it
         for path, endpoint in zip(PROBES, (health, ready, live), strict=True)
     ]
 
@@ -66,7 +66,7 @@ def _respond(body: Mapping[str, Any], *, ok: bool) -> Response:
 
 
 def _is_local(request: Request) -> bool:
-    """Whether the client itself is on this machine, and no proxy here speaks for another."""
+    """Whether the client itself is on this machine, and not a proxy in front of it."""
     if request.client is None or any(header in request.headers for header in _FORWARDED):
         return False
     try:
@@ -77,9 +77,9 @@ def _is_local(request: Request) -> bool:
 
 
 def _has_token(request: Request, secret: str | None) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return (
         secret is not None
         and scheme.lower() == "bearer"
-        and hmac.compare_digest(given.strip().encode("latin-1"), secret.encode())
+        and hmac.compare_digest(token.strip().encode("latin-1"), secret.encode())
     )

@@ -12,33 +12,33 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from otel_tutor.health.runner import CheckRunner
 from otel_tutor.health.status import HealthResult
 
-__all__ = ["Flight"]
+__all__ = ["HealthRun"]
 
-_GRACE: Final = 0.1  # seconds beyond the last deadline after which another event loop gives a run up
+_GRACE: Final = 0.1  # seconds after the last deadline; then a probe in another event loop no longer waits for the run
 
 
-class Flight:
-    """Begins at once, as a task of the running event loop: it outlives the probe that asked for it.
+class HealthRun:
+    """Begins at once, as a task of the running event loop, and continues when the probe that asked for it goes away.
 
-    `land` is called once at the end, with whether all checks have a result; they have not when the event loop ends first.
+    `on_done` is called once at the end, with whether all checks have a result; they have not when the event loop ends first.
     """
 
-    def __init__(self, runners: Mapping[str, CheckRunner], land: Callable[["Flight", bool], None]) -> None:
+    def __init__(self, runners: Mapping[str, CheckRunner], on_done: Callable[["HealthRun", bool], None]) -> None:
         self.runners = runners
         self.results: dict[str, HealthResult] = {}
-        self._land = land
+        self._on_done = on_done
         self._critical: Future[bool] = Future()
         self._all: Future[bool] = Future()
         for future in (self._critical, self._all):
             future.set_running_or_notify_cancel()  # a probe that goes away must not cancel what others wait for
-        self._deadline = time.monotonic() + max((one.check.timeout for one in runners.values()), default=0.0) + _GRACE
+        self._deadline = time.monotonic() + max((runner.check.timeout for runner in runners.values()), default=0.0) + _GRACE
         self._loop = asyncio.get_running_loop()
-        # In a context of its own: whatever a check calls is no part of the request that happened to ask first.
-        self._task = self._loop.create_task(self._fly(), name="health", context=Context())
+        # In a new context: what a check calls is no part of the request that happened to ask first.
+        self._task = self._loop.create_task(self._run_checks(), name="health", context=Context())
         self._task.add_done_callback(self._finish)
 
-    def over(self) -> bool:
-        """Whether nothing more is to be expected: it landed, or the event loop it runs in no longer turns."""
+    def is_over(self) -> bool:
+        """Whether no more results will come: it is done, or its event loop no longer runs."""
         return self._all.done() or self._loop.is_closed() or (not self._here() and time.monotonic() >= self._deadline)
 
     async def wait(self, *, critical_only: bool) -> bool:
@@ -53,21 +53,21 @@ class Flight:
     def _here(self) -> bool:
         return self._loop is asyncio.get_running_loop()
 
-    async def _fly(self) -> None:
+    async def _run_checks(self) -> None:
         with suppress_instrumentation():
-            tasks = {asyncio.create_task(self._run(name, one)): one for name, one in self.runners.items()}
+            tasks = {asyncio.create_task(self._run_check(name, runner)): runner for name, runner in self.runners.items()}
         # A slow check that is not critical must not turn readiness into a slow probe.
         await asyncio.gather(*(task for task, runner in tasks.items() if runner.check.critical))
         self._critical.set_result(True)
         await asyncio.gather(*tasks)
 
-    async def _run(self, name: str, runner: CheckRunner) -> None:
+    async def _run_check(self, name: str, runner: CheckRunner) -> None:
         self.results[name] = await runner.run()
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         complete = error is None and not task.cancelled()
-        self._land(self, complete)
+        self._on_done(self, complete)
         for future in (self._critical, self._all):
             if future.done():
                 continue

@@ -69,6 +69,6 @@ class CheckRunner:
 
 
 def _retrieve(task: asyncio.Task[Mapping[str, Any]]) -> None:
-    """Take note of an exception nobody waits for any more: asyncio would log it, text and all."""
+    """Retrieve an exception that is no longer waited for: asyncio would log it, with its text."""
     if not task.cancelled():
         task.exception()

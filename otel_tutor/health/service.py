@@ -1,4 +1,4 @@
-"""The health of a service: its checks run together, once for all who ask, and the answers probes want."""
+"""The health of a service: its checks run together, once for all probes that ask, and the answers for them."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import HealthCheck
-from otel_tutor.health.run import Flight
+from otel_tutor.health.run import HealthRun
 from otel_tutor.health.runner import CheckRunner
 from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall
 from otel_tutor.recording.state import state
@@ -18,7 +18,7 @@ __all__ = ["HealthService", "health_service"]
 class HealthService:
     """Knows the checks of a service and runs them when asked, one run at a time however many ask.
 
-    `service` and `version` are what the JSON says of itself, by default "tutor" and the version of this package. Results
+    `service` and `version` are shown in the JSON, by default "tutor" and the version of this package. Results
     are kept for `cache_seconds`, or for `failure_cache_seconds` when a check failed, so that a recovery shows sooner.
     """
 
@@ -46,14 +46,14 @@ class HealthService:
     def forget(self) -> None:
         """Forget every result and that the process is ending; `testing.Capture.reset` calls this through `state`."""
         self._runners = {name: CheckRunner(runner.check) for name, runner in self._runners.items()}
-        self._flight: Flight | None = None
+        self._run: HealthRun | None = None
         self._last: Mapping[str, HealthResult] = {}
         self._fresh_until = float("-inf")
         self._draining = False
 
     @property
     def version(self) -> str:
-        """The version the JSON tells."""
+        """The version in the JSON."""
         if self._version is None:
             from otel_tutor import __version__
 
@@ -76,9 +76,9 @@ class HealthService:
             self._fresh_until = float("-inf")
 
     def unregister(self, name: str) -> None:
-        """Forget a check, as a test does with what it registered; a name nobody has changes nothing."""
+        """Forget a check, as a test does with what it registered; an unknown name changes nothing."""
         with self._lock:
-            self._runners = {one: runner for one, runner in self._runners.items() if one != name}
+            self._runners = {other: runner for other, runner in self._runners.items() if other != name}
             self._fresh_until = float("-inf")
 
     def start_draining(self) -> None:
@@ -108,7 +108,7 @@ class HealthService:
     def observations(self) -> HealthObservations:
         """The results of the last run as numbers, for gauges; nothing is run. Safe from any thread."""
         last = self._last
-        checks = tuple(CheckObservation(name, one.status.level, one.duration) for name, one in last.items())
+        checks = tuple(CheckObservation(name, result.status.level, result.duration) for name, result in last.items())
         return HealthObservations(checks, overall(last.values()).level if last else None, self._uptime())
 
     async def _is_usable(self) -> bool:
@@ -122,20 +122,20 @@ class HealthService:
             with self._lock:
                 if time.monotonic() < self._fresh_until:
                     return self._last
-                if self._flight is None or self._flight.over():
-                    self._flight = Flight(self._runners, self._land)
-                flight = self._flight
-            if await flight.wait(critical_only=critical_only):
-                return dict(flight.results)
+                if self._run is None or self._run.is_over():
+                    self._run = HealthRun(self._runners, self._keep_results)
+                run = self._run
+            if await run.wait(critical_only=critical_only):
+                return dict(run.results)
 
-    def _land(self, flight: Flight, complete: bool) -> None:
+    def _keep_results(self, run: HealthRun, complete: bool) -> None:
         with self._lock:
-            if flight is self._flight:
-                self._flight = None
+            if run is self._run:
+                self._run = None
             if complete:
-                self._last = {name: flight.results[name] for name in flight.runners}  # in the order of registration
-                good = all(one.status is not HealthStatus.UNHEALTHY for one in self._last.values())
-                current = flight.runners is self._runners
+                self._last = {name: run.results[name] for name in run.runners}  # in the order of registration
+                good = all(result.status is not HealthStatus.UNHEALTHY for result in self._last.values())
+                current = run.runners is self._runners
                 self._fresh_until = time.monotonic() + self._keep[good] if current else float("-inf")
 
 

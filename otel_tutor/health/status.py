@@ -1,4 +1,4 @@
-"""What a check found, and what several findings say together."""
+"""The result of a check, and the status that several results give together."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ class HealthResult:
     error: str | None = None
 
     def describe(self, *, detailed: bool) -> dict[str, Any]:
-        """The result as JSON: status and critical for anybody, all the rest when `detailed`."""
+        """The result as JSON: status and critical for every client, all the rest when `detailed`."""
         brief = {"status": self.status, "critical": self.critical}
         if not detailed:
             return brief
@@ -77,9 +77,9 @@ def plain(value: object, *, _depth: int = 0) -> Any:
     if _depth == _DEEPEST:
         return "..."
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(one, _depth=_depth + 1) for key, one in value.items()}
+        return {str(plain(key)): plain(item, _depth=_depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(one, _depth=_depth + 1) for one in value]
+        return [plain(item, _depth=_depth + 1) for item in value]
     if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return type(value).__name__ if isinstance(value, BaseException) else str(value)

@@ -1,1 +1,1 @@
-"""What is measured by itself: requests, connections, statements, the event loop, the host."""
+"""What is measured without a call of the app: requests, connections, statements, the event loop, the host."""

@@ -1,4 +1,4 @@
-"""One HTTP request becomes one server span, one duration and one request in progress; a WebSocket is websocket.py's.
+"""One HTTP request becomes one server span, one duration and one request in progress; `websocket.py` has WebSockets.
 
 A pure ASGI middleware that holds no state of a request between requests. Span attributes are those of
 opentelemetry-instrumentation-asgi and made with its public helpers: the function that makes all of them takes a private
@@ -20,10 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
 from otel_tutor.instrumentation.eventloop import watch_event_loop
-from otel_tutor.instrumentation.route import PROBES, bounded_route, remote_parent
+from otel_tutor.instrumentation.route import is_probe, remote_parent, route_label, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, report
+from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.state import state
@@ -40,7 +40,7 @@ _SERVER_ERROR: Final = 500
 def _attributes(
     method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
 ) -> dict[str, str | int]:
-    """What semantic conventions say of such a request, its path apart.
+    """The attributes of such a request by the semantic conventions, its path left out.
 
     A query string and a client's address can identify a student; the service is operated without them.
     """
@@ -124,10 +124,12 @@ class _Request:
             return
         self.finished = True
         state.requests.pop(id(self), None)
+        if is_probe(self.scope):
+            return  # a span that is not ended is never sent
         elapsed = clock.now() - self.start
         status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
         try:
-            route = attempt(bounded_route, self.scope)
+            route = attempt(route_label, self.scope)
             attempt(self._count_bytes, route)
             attempt(self._describe_span, route, status, error)
             attempt(self._measure, route, status, elapsed)
@@ -158,16 +160,14 @@ class _Request:
         recorder(catalogue.HTTP_DURATION)(elapsed, {**labels, catalogue.STATUS_CODE.key: status}, self.context)
 
 
-def _is_observed(scope: Scope) -> bool:
-    return scope["type"] == "http" and _OURS not in scope and scope["path"] not in PROBES
-
-
-def _begin(scope: Scope) -> _Request | None:
-    """A request under observation, or None when its scope is too odd to be read: it is then answered unobserved."""
+def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
+    """A request under observation; None for a health probe, and for a scope that cannot be read, which are only answered."""
+    if attempt(will_reach_probe, scope, app):
+        return None
     try:
         request = _Request(scope)
     except Exception as error:
-        report(error)
+        log_internal_error(error)
         return None
     scope[_OURS] = request
     state.requests[id(request)] = request
@@ -181,10 +181,11 @@ class TelemetryMiddleware:
         """`at_end` is called, in a thread, when the server has the app shut down."""
         self.app = app
         self._at_end = at_end
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that is watched
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI connection."""
-        watch_event_loop()  # from the start, not the first request: that it turns is how an idle service is known to live
+        self._watch_event_loop()  # in the lifespan, before the first request: it shows that an idle service lives
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._until_the_end(send))
             return
@@ -192,7 +193,7 @@ class TelemetryMiddleware:
             scope[_OURS] = self
             await observe_connection(self.app, scope, receive, send)
             return
-        if not _is_observed(scope) or (request := _begin(scope)) is None:
+        if scope["type"] != "http" or _OURS in scope or (request := _begin(scope, self.app)) is None:
             await self.app(scope, receive, send)
             return
 
@@ -218,6 +219,15 @@ class TelemetryMiddleware:
                 raise
             request.finish()
 
+    def _watch_event_loop(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # another event loop than asyncio's
+            return
+        if loop is not self._loop:
+            self._loop = loop
+            watch_event_loop(loop)
+
     def _until_the_end(self, send: Send) -> Send:
         async def observed_send(message: Message) -> None:
             # A server may end its worker by the signal it got, which runs no exit handler: this is the last occasion.
@@ -242,7 +252,8 @@ def _labels(method: str, route: str | None) -> Labels:
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
-    now = Counter((request.method, bounded_route(request.scope)) for request in list(state.requests.values()))
+    requests = [request for request in list(state.requests.values()) if not is_probe(request.scope)]
+    now = Counter((request.method, route_label(request.scope)) for request in requests)
     # A route that went quiet is reported as 0, not forgotten at its last count.
     for key in {*state.traffic, *now}:
         yield now[key], _labels(*key)

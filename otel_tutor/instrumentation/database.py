@@ -13,28 +13,29 @@ from typing import Any, Final
 from otel_tutor import catalogue
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, harmless
-from otel_tutor.recording.instruments import Labels, bounded, observe, record
+from otel_tutor.recording.guard import attempt, never_raise
+from otel_tutor.recording.instruments import Labels, limit_cardinality, observe, record
 from otel_tutor.recording.state import state
 
-__all__ = ["as_engines", "observe_engine", "observe_pools"]
+__all__ = ["observe_engine", "observe_pools", "sync_engines"]
 
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
-def as_engines(given: Any) -> list[Any]:
+def sync_engines(engine: Any) -> list[Any]:
     """The sync engines in an engine, an async engine or a list of them. Raises ConfigurationError for anything else."""
-    if given is None:
+    if engine is None:
         return []
-    engines = [getattr(one, "sync_engine", one) for one in (given if isinstance(given, (list, tuple)) else [given])]
-    for one in engines:
-        if not (hasattr(one, "pool") and hasattr(one, "dialect")):
-            raise ConfigurationError(f"engine={one!r} is not a SQLAlchemy engine: pass what create_engine() returned")
-    return engines
+    engines = engine if isinstance(engine, (list, tuple)) else [engine]
+    sync = [getattr(candidate, "sync_engine", candidate) for candidate in engines]
+    for candidate in sync:
+        if not (hasattr(candidate, "pool") and hasattr(candidate, "dialect")):
+            raise ConfigurationError(f"engine={candidate!r} is not a SQLAlchemy engine: pass what create_engine() returned")
+    return sync
 
 
 def observe_engine(engine: Any, trace_statements: Callable[[Any], None]) -> None:
-    """Time the statements of an engine, have `trace_statements` trace them; nothing more for an engine it had before."""
+    """Time the statements of an engine and have `trace_statements` trace them. A second call for it has no effect."""
     if engine not in state.engines:
         state.engines.add(engine)
         for observe_part in (trace_statements, _time_statements, _time_waiting):
@@ -62,7 +63,7 @@ def _time_waiting(engine: Any) -> None:
     event.listen(engine, "engine_disposed", _time_pool)  # it has a new pool then
 
 
-@harmless
+@never_raise
 def _time_pool(engine: Any) -> None:
     """Time how long the pool takes to give a connection, opening one included; no event of SQLAlchemy begins there.
 
@@ -81,7 +82,7 @@ def _time_pool(engine: Any) -> None:
     engine.pool.connect = connect
 
 
-@harmless
+@never_raise
 def _start_clock(**event: Any) -> None:
     setattr(event["context"], _STARTED, clock.now())
 
@@ -95,16 +96,14 @@ def _failed(error: Any) -> None:
         _record(error.statement, error.execution_context, "error")
 
 
-@harmless
+@never_raise
 def _record(statement: str | None, context: Any, outcome: str) -> None:
     started = getattr(context, _STARTED, None)
     if started is not None:
         delattr(context, _STARTED)
-        operation = (statement or "").split(maxsplit=1)[:1]
-        labels = {
-            catalogue.DB_OPERATION.key: bounded(catalogue.DB_OPERATION, operation[0].upper() if operation else None),
-            catalogue.OUTCOME.key: outcome,
-        }
+        first_word = (statement or "").split(maxsplit=1)[:1]
+        operation = limit_cardinality(catalogue.DB_OPERATION, first_word[0].upper() if first_word else None)
+        labels = {catalogue.DB_OPERATION.key: operation, catalogue.OUTCOME.key: outcome}
         record(catalogue.DB_OPERATION_DURATION, clock.now() - started, labels)
 
 
@@ -124,4 +123,4 @@ def _count_most_connections() -> Iterable[tuple[float, Labels]]:
 
 def _pool(engine: Any) -> dict[str, str]:
     name = PurePath(engine.url.database or engine.dialect.name).name
-    return {catalogue.DB_POOL.key: bounded(catalogue.DB_POOL, name)}
+    return {catalogue.DB_POOL.key: limit_cardinality(catalogue.DB_POOL, name)}

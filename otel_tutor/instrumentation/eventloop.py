@@ -1,10 +1,10 @@
-"""How late an event loop runs its callbacks: what every request waits for when one of them does not let go."""
+"""How late an event loop runs its callbacks: what every request waits for while one of them blocks."""
 
 import asyncio
 from typing import Final
 
 from otel_tutor import catalogue
-from otel_tutor.recording.guard import harmless
+from otel_tutor.recording.guard import never_raise
 from otel_tutor.recording.instruments import record
 from otel_tutor.recording.state import state
 
@@ -13,17 +13,16 @@ __all__ = ["watch_event_loop"]
 _SECONDS: Final = 0.5  # between two looks: a stall of half a second is seen whenever it happens, at two records a second
 
 
-@harmless
-def watch_event_loop() -> None:
-    """Measure the running event loop from now on; a second time for the same one, nothing. Call it inside the loop."""
-    loop = asyncio.get_running_loop()
+@never_raise
+def watch_event_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Measure an event loop from now on, once for each. Call it inside the loop."""
     if loop not in state.loops:
         state.loops.add(loop)
         _look_again(loop)
 
 
 def _look_again(loop: asyncio.AbstractEventLoop) -> None:
-    # A timer, not a task: it keeps no loop alive and nobody has to cancel it.
+    # A timer, not a task: it keeps no loop alive and need not be cancelled.
     due = loop.time() + _SECONDS
     loop.call_at(due, _look, loop, due)
 

@@ -1,20 +1,54 @@
-"""What an ASGI scope says: the route template, bounded by the routes an app has, and the trace that goes on here."""
+"""What an ASGI scope says: the route template, whether it is a health probe's, and the trace that goes on here."""
 
 import functools
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
-from starlette.routing import Mount
-from starlette.types import Scope
+from starlette.routing import Match, Mount
+from starlette.types import ASGIApp, Scope
 
 from otel_tutor import catalogue
-from otel_tutor.recording.instruments import bounded
+from otel_tutor.recording.instruments import limit_cardinality
 
-__all__ = ["PROBES", "bounded_route", "remote_parent", "route_template"]
+__all__ = ["PROBES", "is_probe", "probe", "remote_parent", "route_label", "route_template", "will_reach_probe"]
 
-# Asked every few seconds by a machine: neither counted nor traced, or they would drown what students ask.
-PROBES: Final = ("/health", "/health/ready", "/health/live")
+PROBES: Final = ("/health", "/health/ready", "/health/live")  # paths of `health_routes()`, wherever they are mounted
+_PROBE: Final = "__otel_tutor_probe__"  # attribute of an endpoint
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
+
+
+def probe(endpoint: Endpoint) -> Endpoint:
+    """Mark an endpoint as asked every few seconds by a machine: counted or traced, it would drown what students ask."""
+    setattr(endpoint, _PROBE, True)
+    return endpoint
+
+
+def is_probe(scope: Scope) -> bool:
+    """Whether the endpoint of a routed request is a marked one. Before routing, no."""
+    return getattr(scope.get("endpoint"), _PROBE, False)
+
+
+def will_reach_probe(scope: Scope, app: ASGIApp) -> bool:
+    """Whether a request that is not routed yet will reach a marked endpoint, as far as the routes of the app can tell.
+
+    Only paths that end as a probe's are looked up, so that other requests are not routed twice. A probe behind an app that
+    does not show its routes is recognised by `is_probe` when it has answered.
+    """
+    if not scope["path"].endswith(PROBES):
+        return False
+    routed: Scope = dict(scope)
+    routes = getattr(scope.get("app", app), "routes", None)
+    while routes:
+        matches = [(*route.matches(routed), route) for route in routes]
+        best = max(matches, key=lambda match: match[0].value)  # the first of those that match best, as a router takes
+        if best[0] is Match.NONE:
+            return False
+        routed.update(best[1])
+        routes = getattr(best[2], "routes", None)
+    return is_probe(routed)
 
 
 def route_template(scope: Scope) -> str | None:
@@ -35,10 +69,10 @@ def route_template(scope: Scope) -> str | None:
     return prefix or "/" if isinstance(route, Mount) else prefix + path or "/"
 
 
-def bounded_route(scope: Scope) -> str | None:
+def route_label(scope: Scope) -> str | None:
     """`route_template`, fit to be a label."""
     template = route_template(scope)
-    return None if template is None else bounded(catalogue.ROUTE, template)
+    return None if template is None else limit_cardinality(catalogue.ROUTE, template)
 
 
 @functools.cache

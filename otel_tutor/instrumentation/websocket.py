@@ -9,9 +9,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
-from otel_tutor.instrumentation.route import bounded_route, remote_parent
+from otel_tutor.instrumentation.route import remote_parent, route_label
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, harmless, report
+from otel_tutor.recording.guard import attempt, log_internal_error, never_raise
 from otel_tutor.recording.instruments import Labels, observe, recorder
 from otel_tutor.recording.operation import tracer, was_cancelled
 from otel_tutor.recording.state import state
@@ -34,17 +34,17 @@ class _Connection:
         self.span = tracer().start_span(_NAME, context=parent, kind=SpanKind.SERVER, attributes=attributes)
         self.context = trace.set_span_in_context(self.span, parent)
 
-    @harmless
+    @never_raise
     def count(self, direction: str) -> None:
         """One message."""
-        state.messages[bounded_route(self.scope), direction] += 1
+        state.messages[route_label(self.scope), direction] += 1
 
     def close(self, error: BaseException | None = None) -> None:
         """Record the connection, once, when the app has left it; the span ends whatever fails."""
         state.connections.pop(id(self), None)
         elapsed = clock.now() - self.start
         try:
-            route = attempt(bounded_route, self.scope)
+            route = attempt(route_label, self.scope)
             state.connection_routes.add(route)
             attempt(self._describe_span, route, error)
             attempt(self._measure, elapsed, route)
@@ -68,7 +68,7 @@ async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send:
     try:
         connection = _Connection(scope)
     except Exception as error:
-        report(error)
+        log_internal_error(error)
         await app(scope, receive, send)
         return
     state.connections[id(connection)] = connection
@@ -104,7 +104,7 @@ def _labels(route: str | None) -> dict[str, str]:
 
 
 def _count_open() -> Iterable[tuple[float, Labels]]:
-    now = Counter(bounded_route(connection.scope) for connection in list(state.connections.values()))
+    now = Counter(route_label(connection.scope) for connection in list(state.connections.values()))
     for route in {*state.connection_routes, *now}:
         yield now[route], _labels(route)
 

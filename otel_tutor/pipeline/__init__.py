@@ -3,9 +3,9 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
-from otel_tutor.pipeline.otlp import otlp_exporters, quieten
+from otel_tutor.pipeline.otlp import otlp_exporters, throttle_sdk_logs
 from otel_tutor.pipeline.process import observe_process
-from otel_tutor.pipeline.providers import Exporters, Providers, check_unclaimed
+from otel_tutor.pipeline.providers import Exporters, Providers, ensure_no_provider
 from otel_tutor.pipeline.resource import make_resource
 from otel_tutor.pipeline.upstream import cached_recording, trace_engine, try_all
 
@@ -13,11 +13,11 @@ __all__ = [
     "Exporters",
     "Providers",
     "cached_recording",
-    "check_unclaimed",
+    "ensure_no_provider",
     "make_resource",
     "observe_process",
     "otlp_exporters",
-    "quieten",
+    "throttle_sdk_logs",
     "trace_engine",
     "try_all",
 ]

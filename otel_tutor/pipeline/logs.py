@@ -9,10 +9,10 @@ from opentelemetry.sdk._logs import LoggerProvider
 
 __all__ = ["attach_logging"]
 
-# What telemetry says of itself stays out of telemetry: an export that fails must not make more to export.
+# The logs of telemetry itself are not exported: an export that fails must not make more to export.
 _SUBSTRATE: Final = ("opentelemetry", "grpc")
-# Servers keep their own messages from the root logger. Their access logs are left out: each request is a span, and a line
-# of theirs has the client's address and the query string.
+# Servers keep their messages away from the root logger. Their access logs are left out: each request is a span, and their
+# lines have the client's address and the query string.
 _SERVERS: Final = ("uvicorn", "gunicorn.error")
 
 

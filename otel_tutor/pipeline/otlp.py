@@ -1,4 +1,4 @@
-"""Settings into the three OTLP exporters, and a lid on what they log."""
+"""Settings into the three OTLP exporters, and a limit on what they log."""
 
 import logging
 from typing import Final
@@ -10,16 +10,17 @@ from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.view import Aggregation
 
 from otel_tutor.pipeline.providers import Exporters
-from otel_tutor.pipeline.self_metrics import counting_losses
+from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.upstream import histogram_aggregation
+from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.recording.rate_limit import RateLimit
 from otel_tutor.settings import Settings
 
-__all__ = ["otlp_exporters", "quieten"]
+__all__ = ["otlp_exporters", "throttle_sdk_logs"]
 
 
 def otlp_exporters(settings: Settings) -> Exporters:
-    """One exporter a signal, none for a signal that is switched off."""
+    """One exporter for each signal; none for a signal that is switched off."""
 
     def endpoint(signal: str) -> str | None:
         # The exporter reads its signal's own variable only where it is passed nothing.
@@ -27,7 +28,7 @@ def otlp_exporters(settings: Settings) -> Exporters:
 
     exports = settings.exports
     aggregation: dict[type, Aggregation] = {Histogram: histogram_aggregation()}
-    with counting_losses():
+    with sdk_self_metrics():
         return Exporters(
             spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,
             metrics=OTLPMetricExporter(endpoint("metrics"), preferred_aggregation=aggregation)
@@ -37,8 +38,8 @@ def otlp_exporters(settings: Settings) -> Exporters:
         )
 
 
-class _Lid(logging.Handler):
-    """Passes on one of the SDK's own log records a minute, under our name, to the handlers the app has."""
+class _Throttle(logging.Handler):
+    """Logs one of the SDK's own records a minute, as this package's, to the handlers that the app has."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -48,13 +49,13 @@ class _Lid(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._may_log():
             message = " ".join(record.getMessage().split())
-            self._log.warning("telemetry is not getting through (said once a minute): %s", message)
+            self._log.warning("%s: %s", EXPORT_FAILING, message)
 
 
-def quieten() -> None:
-    """Keep the SDK's and gRPC's logs to one line a minute: a Collector that is down must not flood an app's log."""
+def throttle_sdk_logs() -> None:
+    """Limit the logs of the SDK and of gRPC to one line a minute: a Collector that is down must not flood an app's log."""
     for name in ("opentelemetry", "grpc"):
         logger = logging.getLogger(name)
-        if not any(isinstance(handler, _Lid) for handler in logger.handlers):
-            logger.addHandler(_Lid())
+        if not any(isinstance(handler, _Throttle) for handler in logger.handlers):
+            logger.addHandler(_Throttle())
             logger.propagate = False

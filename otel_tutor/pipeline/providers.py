@@ -19,10 +19,10 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import attach_logging
-from otel_tutor.pipeline.self_metrics import counting_losses
+from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.settings import Settings
 
-__all__ = ["Exporters", "Providers", "check_unclaimed"]
+__all__ = ["Exporters", "Providers", "ensure_no_provider"]
 
 _ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to be cut off
 
@@ -60,7 +60,7 @@ class Providers:
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
         tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids)
         if exporters.spans:
-            with counting_losses():
+            with sdk_self_metrics():
                 tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
         readers = [exporters.reader] if exporters.reader else []
         if exporters.metrics:
@@ -70,7 +70,7 @@ class Providers:
         meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
         if exporters.logs:
-            with counting_losses():
+            with sdk_self_metrics():
                 logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
         return cls(tracer, meter, logger, exporters)
 
@@ -83,7 +83,7 @@ class Providers:
             self._detach_logging = attach_logging(self.logger)
 
     def flush(self, seconds: float | None = None) -> None:
-        """Send what is held now, all three signals at once; blocks until it is sent, given up or `seconds` are over."""
+        """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`."""
         flushes = (self.tracer.force_flush, self.meter.force_flush, self.logger.force_flush)
         threads = [threading.Thread(target=flush, name="otel-tutor-flush", daemon=True) for flush in flushes]
         for thread in threads:
@@ -106,19 +106,19 @@ class Providers:
             _join(self._stoppers, deadline)
 
     def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
-        """Be a process of its own, in a forked child: no counts of the parent's, its own name, its own connections."""
+        """In a forked child: begin without the parent's counts, under the child's own name, on its own connections."""
         upstream.forget_counts(self.meter)
         upstream.update_resource((self.meter, self.tracer, self.logger), make_resource)
         upstream.reconnect((self.exporters.spans, self.exporters.metrics, self.exporters.logs))
         self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:
-        """Have the threads of `shutdown()` wait for it: Python 3.12 starts none any more once it is exiting."""
+        """Start the threads of `shutdown()` now: Python 3.12 starts none once it is exiting."""
         self._stoppers = [_Stopper(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
 
 
-def check_unclaimed() -> None:
-    """Raise ConfigurationError if somebody has set the process's providers already: they can be set only once."""
+def ensure_no_provider() -> None:
+    """Raise ConfigurationError if the process has providers already: they can be set only once."""
     for name, current in (("tracer", trace.get_tracer_provider()), ("meter", metrics.get_meter_provider())):
         if not type(current).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics")):
             owner = f"{type(current).__module__}.{type(current).__qualname__}"
@@ -128,7 +128,7 @@ def check_unclaimed() -> None:
 
 
 class _Stopper(threading.Thread):
-    """Stops one signal when told to go."""
+    """Stops one signal once `go` is set."""
 
     def __init__(self, stop: Callable[[], None]) -> None:
         super().__init__(name="otel-tutor-shutdown", daemon=True)

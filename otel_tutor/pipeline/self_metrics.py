@@ -1,17 +1,17 @@
-"""The SDK's own account of what it exported and what it lost, without what that account would cost on every span."""
+"""The SDK's metrics about itself: what it exported and what it lost, without those that would cost on every span."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["counting_losses"]
+__all__ = ["sdk_self_metrics"]
 
 _VARIABLE: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
 
 @contextmanager
-def counting_losses() -> Iterator[None]:
+def sdk_self_metrics() -> Iterator[None]:
     """Exporters and processors made inside count what they send, what fails and what is dropped (`otel.sdk.*`).
 
     The SDK reads its switch where each component is made. A tracer made outside does not count spans as they start and end,

@@ -1,6 +1,6 @@
 """Every private part of OpenTelemetry that this package touches, as a list of work-arounds; other code uses public names.
 
-Each work-around is tried once, at `configure()`, on objects of its own. Where the installed release does not behave as
+Each work-around is tried once, at `configure()`, on scratch objects. Where the installed release does not behave as
 expected, the public way takes its place: nothing is missing from what is recorded, and one line of log says so. Private
 names are looked up inside functions, so that this module can be imported with any release. It is longer than others because
 it is the one file to read before OpenTelemetry is upgraded. (`_logs` and `_log_exporter` are not private: OpenTelemetry
@@ -178,7 +178,7 @@ def _three_records(recorder: Callable[[Any], Recorder]) -> object:
 
 
 class _Scratch:
-    """A histogram of its own provider, to try something on."""
+    """A histogram with its own provider, to try something on."""
 
     def __init__(self, reader: MetricReader) -> None:
         self.reader: Any = reader
@@ -292,7 +292,7 @@ def _can_update_resource() -> bool:
 
 
 def reconnect(exporters: Iterable[object]) -> None:
-    """In a forked child: give each OTLP exporter among `exporters` a connection of its own."""
+    """In a forked child: give each OTLP exporter among `exporters` its own connection."""
     if is_usable(FORKED_CONNECTION):
         for exporter in exporters:
             if isinstance(exporter, _OTLP_EXPORTERS):

@@ -7,19 +7,22 @@ from typing import Final, ParamSpec, TypeVar
 
 from otel_tutor.recording.state import state
 
-__all__ = ["attempt", "harmless", "report"]
+__all__ = ["EXPORT_FAILING", "attempt", "log_internal_error", "never_raise"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# What a line of log begins with while telemetry cannot be exported; `otel-tutor doctor` looks for it.
+EXPORT_FAILING: Final = "telemetry export failing (logged at most once a minute)"
+
 _log: Final = logging.getLogger("otel_tutor")
 
 
-def report(error: Exception) -> None:
-    """Log what telemetry failed at, one line a minute at most."""
+def log_internal_error(error: Exception) -> None:
+    """Log a failure of telemetry itself, at most one line a minute."""
     state.internal_errors += 1
     if state.may_log_error():
-        _log.warning("nothing was recorded: %s: %s", type(error).__name__, error)
+        _log.warning("something was not recorded (logged at most once a minute): %s: %s", type(error).__name__, error)
 
 
 def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -27,18 +30,18 @@ def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | 
     try:
         return function(*args, **kwargs)
     except Exception as error:
-        report(error)
+        log_internal_error(error)
         return None
 
 
-def harmless(function: Callable[P, None]) -> Callable[P, None]:
-    """Keep a recording call's failures from its caller; they are logged instead."""
+def never_raise(function: Callable[P, None]) -> Callable[P, None]:
+    """Keep the failures of a recording call away from its caller; they are logged instead."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
         except Exception as error:
-            report(error)
+            log_internal_error(error)
 
     return call

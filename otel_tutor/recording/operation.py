@@ -1,7 +1,7 @@
 """One operation in progress: its span, its clock, and one end, however it ends.
 
 An operation is attached to the context only while its own code runs. So it may stay open across the yields of a generator,
-whose caller meanwhile goes on in a context of its own, perhaps in another task or never.
+whose caller meanwhile continues in another context, perhaps in another task or never.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.instruments import sendable
+from otel_tutor.recording.instruments import valid_utf8
 
-__all__ = ["Attributes", "Operation", "operation", "running", "tracer", "was_cancelled"]
+__all__ = ["Attributes", "Operation", "current_operation", "operation", "tracer", "was_cancelled"]
 
 Attributes = Mapping[str, AttributeValue]
 OnEnd = Callable[[float, BaseException | None], None]
 
-# Not failures: whoever asked has gone, or wants no more.
+# Not failures: the client has gone, or wants no more.
 _CANCELLED: Final = (GeneratorExit, asyncio.CancelledError)
 
 
@@ -37,11 +37,11 @@ def tracer() -> trace.Tracer:
 class Operation:
     """A span that has begun, and how long ago.
 
-    role: under which `running()` finds it from inside.
+    role: under which `current_operation()` finds it from inside.
     on_end: called once, in the operation's context, with its seconds and what ended it; its failures are logged.
     """
 
-    __slots__ = ("_context", "_ended", "_on_end", "_started", "claims", "span")
+    __slots__ = ("_context", "_ended", "_on_end", "_started", "recorded_by_app", "span")
 
     def __init__(self, name: str, attributes: Attributes, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
         self.span: Final[Span] = attempt(_start_span, name, attributes) or trace.INVALID_SPAN
@@ -49,7 +49,7 @@ class Operation:
         self._context: Context = context.set_value(role, self, inside) if role else inside
         self._on_end = on_end
         self._ended = False
-        self.claims: Final[set[str]] = set()  # what somebody else has recorded on its behalf
+        self.recorded_by_app: Final[set[str]] = set()  # what need not be recorded again when it ends
         self._started = clock.now()
 
     @contextmanager
@@ -82,8 +82,8 @@ class Operation:
 
 
 def _start_span(name: str, attributes: Attributes) -> Span:
-    valid = {key: sendable(value) if isinstance(value, str) else value for key, value in attributes.items()}
-    return tracer().start_span(sendable(name), attributes=valid)
+    valid = {key: valid_utf8(value) if isinstance(value, str) else value for key, value in attributes.items()}
+    return tracer().start_span(valid_utf8(name), attributes=valid)
 
 
 def _record_failure(span: Span, error: BaseException) -> None:
@@ -93,7 +93,7 @@ def _record_failure(span: Span, error: BaseException) -> None:
 
 
 def was_cancelled(error: BaseException | None) -> bool:
-    """Whether an operation ended because nobody waited for it any longer."""
+    """Whether an operation ended because its result was no longer wanted."""
     return isinstance(error, _CANCELLED)
 
 
@@ -110,7 +110,7 @@ def operation(name: str, attributes: Attributes) -> Iterator[Span]:
     block.end()
 
 
-def running(role: str) -> Operation | None:
-    """The operation of that role which the caller is inside of."""
-    found = context.get_value(role)
-    return found if isinstance(found, Operation) else None
+def current_operation(role: str) -> Operation | None:
+    """The operation of that role that the caller is inside, if there is one."""
+    current = context.get_value(role)
+    return current if isinstance(current, Operation) else None

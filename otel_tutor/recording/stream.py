@@ -8,35 +8,35 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["AsyncStream", "Run", "Stream"]
+__all__ = ["AsyncStream", "Observation", "Stream"]
 
 T = TypeVar("T")
 
 
-class Run(Protocol):
-    """What is observed: active while code of its own runs, ended once."""
+class Observation(Protocol):
+    """What is observed: active while its code runs, ended once."""
 
     def active(self) -> AbstractContextManager[None]:
         """Entered around each step."""
 
     def end(self, error: BaseException | None = None) -> None:
-        """Called at the end; harmless when repeated."""
+        """Called at the end; a second call has no effect."""
 
 
 def _nothing() -> None:
     pass
 
 
-class _Observed(Generic[T]):
-    """The part that is the same for both kinds: begun at the first step, ended when nobody can ask for more."""
+class _ObservedIterator(Generic[T]):
+    """The common part of both kinds: begun at the first step, ended at the latest when the iterator is gone."""
 
-    def __init__(self, inner: T, begin: Callable[[], Run], on_item: Callable[[], None] = _nothing) -> None:
+    def __init__(self, inner: T, begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
         self._inner = inner
         self._begin = begin
         self._on_item = on_item
-        self._run: Run | None = None
+        self._run: Observation | None = None
 
-    def start(self) -> Run:
+    def start(self) -> Observation:
         """Begin now instead of at the first step."""
         if self._run is None:
             self._run = self._begin()
@@ -47,7 +47,7 @@ class _Observed(Generic[T]):
             self.start().end(GeneratorExit())  # a client that went away leaves it unfinished and unclosed
 
 
-class Stream(_Observed[Iterator[T]], Generator[T, Any, Any]):
+class Stream(_ObservedIterator[Iterator[T]], Generator[T, Any, Any]):
     """An iterator or generator under observation."""
 
     def send(self, value: Any) -> T:
@@ -74,7 +74,7 @@ class Stream(_Observed[Iterator[T]], Generator[T, Any, Any]):
         return item
 
 
-class AsyncStream(_Observed[AsyncIterator[T]], AsyncGenerator[T, Any]):
+class AsyncStream(_ObservedIterator[AsyncIterator[T]], AsyncGenerator[T, Any]):
     """An async iterator or generator under observation.
 
     It ends at the latest with the task that iterates it: when a client goes away, servers cancel the task and close nothing.

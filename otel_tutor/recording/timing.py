@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from otel_tutor.catalogue import Kind, Row
+from otel_tutor.catalogue import Instrument, Kind
 from otel_tutor.recording import clock
-from otel_tutor.recording.decoration import around
-from otel_tutor.recording.instruments import Labels, record, sendable
+from otel_tutor.recording.decoration import instrument
+from otel_tutor.recording.instruments import Labels, record, valid_utf8
 
 __all__ = ["track_async_time", "track_time"]
 
@@ -19,8 +19,8 @@ class _Timer:
 
     __slots__ = ("_labels", "_row", "_started")
 
-    def __init__(self, row: Row, labels: Labels) -> None:
-        self._row: Row | None = row
+    def __init__(self, row: Instrument, labels: Labels) -> None:
+        self._row: Instrument | None = row
         self._labels = labels
         self._started = clock.now()
 
@@ -40,9 +40,9 @@ def track_time(name: str, labels: Labels | None = None) -> Callable[[F], F]:
 
     Functions, methods, generators and their async kinds alike; a generator is timed from its first step to its end.
     """
-    row = Row(f"{name}.duration", Kind.HISTOGRAM, "s", (), f"Time {name} took.")
-    fixed = {key: sendable(value) if isinstance(value, str) else value for key, value in (labels or {}).items()}
-    return lambda function: around(function, lambda: _Timer(row, fixed))
+    row = Instrument(f"{name}.duration", Kind.HISTOGRAM, "s", (), f"Time {name} took.")
+    fixed = {key: valid_utf8(value) if isinstance(value, str) else value for key, value in (labels or {}).items()}
+    return lambda function: instrument(function, lambda: _Timer(row, fixed))
 
 
 def track_async_time(name: str, labels: Labels | None = None) -> Callable[[F], F]:

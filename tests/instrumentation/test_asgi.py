@@ -1,7 +1,7 @@
 """One request, one span, one duration, whatever the app does."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Match, Mount, Route, Router
 from starlette.testclient import TestClient
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import otel_tutor
 from otel_tutor.health import HealthService, health_routes
@@ -255,13 +255,77 @@ def test_a_header_that_cannot_be_read_is_still_answered_and_sent(client: TestCli
     assert encode_spans(captured.spans).ByteSize() > 0
 
 
-def test_health_probes_are_neither_counted_nor_traced(captured: Capture) -> None:
-    app = Starlette(routes=health_routes(HealthService()))
-    otel_tutor.configure(app)
-    assert TestClient(app).get("/health/ready").status_code == 200
+def hidden(app: ASGIApp) -> ASGIApp:
+    """An app behind a function, which shows no routes."""
 
-    assert durations(captured) == []
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return serve
+
+
+def probes_in_fastapi() -> FastAPI:
+    app, router = FastAPI(), APIRouter()
+    router.routes.extend(health_routes(HealthService()))
+    app.include_router(router)
+    return app
+
+
+def probes() -> list[Route]:
+    return health_routes(HealthService())
+
+
+PROBED: dict[str, Callable[[], tuple[Starlette, str]]] = {
+    "at the top": lambda: (Starlette(routes=probes()), ""),
+    "below a mount": lambda: (Starlette(routes=[Mount("/internal/{zone}", routes=probes())]), "/internal/a"),
+    "in a mounted app": lambda: (Starlette(routes=[Mount("/internal", Starlette(routes=probes()))]), "/internal"),
+    "in a mounted app that shows no routes": lambda: (
+        Starlette(routes=[Mount("/internal", hidden(Starlette(routes=probes())))]),
+        "/internal",
+    ),
+    "below a host": lambda: (Starlette(routes=[Host("testserver", Router(probes()))]), ""),
+    "in a router of FastAPI": lambda: (probes_in_fastapi(), ""),
+}
+
+
+@pytest.mark.parametrize("where", PROBED)
+def test_health_probes_are_neither_counted_nor_traced(captured: Capture, where: str) -> None:
+    app, prefix = PROBED[where]()
+    otel_tutor.configure(app)
+    for path in ("/health", "/health/ready", "/health/live"):
+        assert TestClient(app).get(prefix + path).status_code == 200
+
+    metrics = captured.read_metrics()
+    assert metrics.get(DURATION, []) == metrics.get("http.server.active_requests", []) == []
     assert captured.spans == []
+
+
+def test_a_route_of_an_app_at_a_probes_path_is_counted_and_traced(captured: Capture) -> None:
+    app = Starlette(routes=[Route("/health", hello), Mount("/internal", routes=probes())])
+    otel_tutor.configure(app)
+    TestClient(app).get("/health")
+    TestClient(app).post("/health")
+    TestClient(app).get("/nowhere/health")
+
+    assert [span.name for span in captured.spans] == ["GET /health", "POST /health", "GET"]
+    assert captured.value("http_requests_total", endpoint="/health", status="200") == 1
+
+
+def test_a_route_that_cannot_be_asked_is_counted_all_the_same(captured: Capture) -> None:
+    class Odd(Route):
+        asked = 0
+
+        def matches(self, scope: Scope) -> tuple[Match, Scope]:
+            self.asked += 1
+            if self.asked == 1:
+                raise RuntimeError("not yet")
+            return super().matches(scope)
+
+    app = Starlette(routes=[Odd("/my/health", hello)])
+    otel_tutor.configure(app)
+    assert TestClient(app).get("/my/health").status_code == 200
+
+    assert [span.name for span in captured.spans] == ["GET /my/health"]
 
 
 def test_bytes_of_bodies_are_counted_both_ways(captured: Capture) -> None:

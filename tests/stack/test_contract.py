@@ -105,7 +105,7 @@ def test_a_series_has_its_name_type_meaning_and_labels(running: Running, metadat
 def test_every_instrument_of_the_catalogue_is_among_them(metadata: dict[str, Any]) -> None:
     described = {entry["help"] for entries in metadata.values() for entry in entries}
 
-    assert {row.meaning for row in CATALOGUE} <= described
+    assert {row.description for row in CATALOGUE} <= described
 
 
 def test_the_naming_file_read_alone_says_the_same(repository: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.settings import Settings, shipped_config_dir
 from otel_tutor.tools.doctor.canary import send
 from otel_tutor.tools.doctor.causes import traps
@@ -98,7 +99,7 @@ def _sent(canary: Mapping[str, Any], account: Account) -> Iterator[Finding]:
         yield Finding(hop=hop, cause="refused", detail=refused)
         return
     sent = Finding(hop=hop, seconds=canary["seconds"])
-    if "telemetry is not getting through" in said and not account.refused():
+    if EXPORT_FAILING in said and not account.refused():
         yield replace(sent, cause=next((cause for sign, cause in _SIGNS if sign in said), "not-collector"))
     yield sent
     yield from account.findings()

@@ -12,12 +12,12 @@ from typing import Final
 
 import yaml
 
-from otel_tutor.catalogue import Kind, Row
+from otel_tutor.catalogue import Instrument, Kind
 from otel_tutor.tools.stack.backends import Backends
 
 __all__ = ["HISTOGRAM", "MEASURED", "lost"]
 
-HISTOGRAM: Final = Row("otel_tutor.doctor.duration", Kind.HISTOGRAM, "s", (), "What otel-tutor doctor looks for.")
+HISTOGRAM: Final = Instrument("otel_tutor.doctor.duration", Kind.HISTOGRAM, "s", (), "What otel-tutor doctor looks for.")
 MEASURED: Final = (0.0005, 0.11, 0.11)
 _WIDTH: Final = 0.05  # of an exponential bucket
 _ANYTHING_ELSE: Final = "metric.type == METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM"
