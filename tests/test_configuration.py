@@ -205,19 +205,6 @@ def test_shutting_down_starts_no_thread_as_exiting_pythons_cannot() -> None:
     assert "RuntimeError" not in result.stderr
 
 
-def test_log_records_are_kept_from_the_exporters_own_errors() -> None:
-    result = run("""
-        import logging
-        otel_tutor.configure()
-        handler = logging.getLogger().handlers[-1]
-        names = ["app", "otel_tutor.demo.tutor", "otel_tutor", "opentelemetry.exporter", "grpc"]
-        records = [logging.LogRecord(name, logging.ERROR, "", 0, "x", None, None) for name in names]
-        print([record.name for record in records if handler.filter(record)])
-    """)
-
-    assert result.stdout.strip() == "['app', 'otel_tutor.demo.tutor']"
-
-
 def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:
     readme = (repository / "README.md").read_text(encoding="utf-8")
     program = readme.partition("```python\n")[2].partition("```")[0]
