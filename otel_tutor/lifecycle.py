@@ -160,7 +160,7 @@ def _observe_app_state() -> None:
 
 
 def _flush() -> None:
-    if state.providers is not None:
+    if state.providers is not None and not state.captures:  # in memory it is there already, and a flush would drop it
         state.providers.flush(SHUTDOWN_SECONDS)
 
 
