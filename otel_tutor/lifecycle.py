@@ -42,7 +42,18 @@ def configure(
         `otel_tutor/catalogue.py`.
 
     Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
-    Called again, it adds a further app or engine and is otherwise without effect.
+    Called again, it adds a further app or engine and has no other effect.
+
+    It changes the process in these ways, unless `OTEL_SDK_DISABLED` is true:
+    - It sets `OTEL_SEMCONV_STABILITY_OPT_IN=http,database` and `GRPC_VERBOSITY=NONE`, where they are not set. Processes that
+      it starts inherit both. With the first, other OpenTelemetry instrumentations of the process use the stable names too.
+    - It adds a handler to the root logger, and to a server's logger that does not propagate to it. If the root logger has no
+      handler yet, Python's `logging.lastResort` is added too, so that warnings still reach stderr, and the root level goes
+      from WARNING to INFO, so that INFO records are exported. `logging.basicConfig()` has no effect afterwards: call it
+      before, or with `force=True`, which removes the export of logs.
+    - The loggers `opentelemetry` and `grpc` no longer propagate: one line a minute of theirs goes to logger `otel_tutor`.
+    - Threads and executors that are started from now on inherit the context of their caller.
+    - A FastAPI app no longer measures requests itself.
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
@@ -149,7 +160,7 @@ def _observe_app_state() -> None:
 
 
 def _flush() -> None:
-    if state.providers is not None:
+    if state.providers is not None and not state.captures:  # in memory it is there already, and a flush would drop it
         state.providers.flush(SHUTDOWN_SECONDS)
 
 

@@ -12,7 +12,7 @@ import otel_tutor
 from otel_tutor.catalogue import SUBJECT, TOPIC
 from otel_tutor.monitoring import metrics_collector, track_async_time, track_time
 from otel_tutor.recording.instruments import OTHER
-from otel_tutor.testing import Capture, Point
+from otel_tutor.testing import Capture, FrozenClock, Point
 
 
 def only(points: list[Point]) -> Point:
@@ -101,13 +101,14 @@ def test_functions_are_timed_with_their_labels(captured: Capture) -> None:
 
 def test_coroutine_functions_are_timed_over_their_awaits(captured: Capture) -> None:
     @track_async_time("waiting")
-    async def wait() -> None:
-        await asyncio.sleep(0.05)
+    async def wait(clock: FrozenClock) -> None:
+        await asyncio.sleep(0)
+        clock.advance(0.05)
         raise KeyError("late")
 
-    with pytest.raises(KeyError):
-        asyncio.run(wait())
-    assert (only(captured.read_metrics()["waiting.duration"]).sum or 0) >= 0.05
+    with captured.frozen() as clock, pytest.raises(KeyError):
+        asyncio.run(wait(clock))
+    assert only(captured.read_metrics()["waiting.duration"]).sum == pytest.approx(0.05)
 
 
 def test_a_sync_is_recorded_with_the_records_it_moved(captured: Capture) -> None:

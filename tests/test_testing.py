@@ -35,6 +35,14 @@ def test_a_request_counted_once_under_its_endpoint(client: TestClient, captured:
     assert captured.value("http_requests_total", status="404") == 0
 
 
+def test_what_an_app_recorded_is_still_there_after_its_lifespan(client: TestClient, captured: Capture) -> None:
+    with client:
+        client.get("/hello/ada")
+
+    assert captured.value("http_requests_total") == 1
+    assert len(captured.spans) == 1
+
+
 def test_asking_twice_gives_the_same_answer_and_later_ones_add_up(client: TestClient, captured: Capture) -> None:
     client.get("/hello/ada")
     assert [captured.value("http_requests_total") for _ in range(2)] == [1, 1]

@@ -13,7 +13,7 @@ from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.upstream import histogram_aggregation
 from otel_tutor.recording.guard import EXPORT_FAILING
-from otel_tutor.recording.rate_limit import RateLimit
+from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings
 
 __all__ = ["otlp_exporters", "throttle_sdk_logs"]
@@ -43,11 +43,10 @@ class _Throttle(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._may_log: Final = RateLimit()
         self._log: Final = logging.getLogger("otel_tutor")
 
     def emit(self, record: logging.LogRecord) -> None:
-        if self._may_log():
+        if state.may_log_export():
             message = " ".join(record.getMessage().split())
             self._log.warning("%s: %s", EXPORT_FAILING, message)
 

@@ -24,6 +24,8 @@ class RateLimit:
         if now < self._next or not self._lock.acquire(blocking=False):
             return False
         try:
+            if now < self._next:  # another thread was here since the look above
+                return False
             self._next = now + _SECONDS
             return True
         finally:

@@ -67,7 +67,7 @@ class _State:
         self.connection_routes: set[str | None] = set()
         self.messages: Counter[tuple[str | None, str]] = Counter()  # of WebSockets, by route and direction
         self.internal_errors = 0
-        self.may_log_error = RateLimit()
+        self.may_log_error, self.may_log_export = RateLimit(), RateLimit()
 
     def forget(self) -> None:
         """Start over with what was seen: label values, stated numbers, requests, connections, errors."""
@@ -78,7 +78,7 @@ class _State:
         for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
             seen.clear()
         self.internal_errors = 0
-        self.may_log_error = RateLimit()
+        self.may_log_error, self.may_log_export = RateLimit(), RateLimit()
 
     def reset(self, read: Callable[[], object]) -> None:
         """Forget what was seen, the results of health checks included; for tests.

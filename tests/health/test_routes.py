@@ -2,8 +2,6 @@
 
 import asyncio
 import threading
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -33,17 +31,13 @@ class Answering(HealthCheck):
 
 
 class Hanging(SyncHealthCheck):
+    """Hangs until it is released."""
+
     released = threading.Event()
 
     def check_sync(self) -> dict[str, Any]:
-        self.released.wait(60)
+        self.released.wait()
         return {"status": HealthStatus.HEALTHY}
-
-
-@pytest.fixture
-def hanging() -> Iterator[Hanging]:
-    yield Hanging("hanging")
-    Hanging.released.set()
 
 
 def make_app(*checks: HealthCheck, **options: Any) -> Starlette:
@@ -164,21 +158,22 @@ def test_details_that_are_no_json_are_still_shown() -> None:
     assert details["path"].startswith("/srv/tutor/")
 
 
-def test_a_check_that_hangs_leaves_a_hundred_probes_answered_in_time(hanging: Hanging) -> None:
-    async def probe(client: httpx2.AsyncClient, number: int) -> tuple[int, float]:
-        start = time.monotonic()
-        response = await client.get(("/health", "/health/ready")[number % 2])
-        return response.status_code, time.monotonic() - start
+def test_a_check_that_hangs_leaves_a_hundred_probes_answered_while_it_hangs() -> None:
+    hanging = Hanging("hanging", timeout=0.05)
 
-    async def probe_all() -> list[tuple[int, float]]:
+    async def probe(client: httpx2.AsyncClient, number: int) -> int:
+        return (await client.get(("/health", "/health/ready")[number % 2])).status_code
+
+    async def probe_all() -> list[int]:
         transport = httpx2.ASGITransport(app=make_app(hanging))
         async with httpx2.AsyncClient(transport=transport, base_url="http://tutor") as client:
             return await asyncio.gather(*(probe(client, number) for number in range(100)))
 
-    answers = asyncio.run(probe_all())
-    assert {status for status, _ in answers} == {503}
-    assert max(took for _, took in answers) < 1.2
-    assert [thread.name for thread in threading.enumerate()].count("health-hanging") == 1
+    try:
+        assert set(asyncio.run(probe_all())) == {503}
+        assert [thread.name for thread in threading.enumerate()].count("health-hanging") == 1  # it still hangs
+    finally:
+        hanging.released.set()
 
 
 def test_a_fastapi_app_serves_the_routes_outside_its_schema() -> None:

@@ -1,6 +1,7 @@
 """SQL statements as spans, on real SQLite."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import Pool, QueuePool
 
 import otel_tutor
 from otel_tutor.testing import Capture
@@ -106,16 +107,33 @@ def test_waiting_for_a_connection_is_timed_also_after_the_pool_was_renewed(engin
     assert (wait.count, dict(wait.attributes)) == (2, {"db.client.connection.pool.name": "test.db"})
 
 
-def test_an_exhausted_pool_shows_as_waiting(tmp_path: Path, captured: Capture) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'small.db'}", pool_size=1, max_overflow=0, pool_timeout=0.2)
+def test_opening_a_connection_is_part_of_waiting_for_it(tmp_path: Path, captured: Capture) -> None:
+    with captured.frozen() as clock:
+
+        def open_slowly() -> sqlite3.Connection:
+            clock.advance(2)
+            return sqlite3.connect(tmp_path / "slow.db")
+
+        engine = create_engine("sqlite://", creator=open_slowly, poolclass=QueuePool)
+        otel_tutor.configure(engine=engine)
+        for _ in range(2):
+            with engine.connect():
+                pass
+        engine.dispose()
+
+    (wait,) = captured.read_metrics()["db.client.connection.wait_time"]
+    assert (wait.count, wait.sum) == (2, 2)  # the second connection was there already
+
+
+def test_waiting_in_vain_for_a_connection_is_timed_as_well(tmp_path: Path, captured: Capture) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'small.db'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
     otel_tutor.configure(engine=engine)
     with engine.connect(), pytest.raises(PoolTimeoutError):
         engine.connect()
     engine.dispose()
 
     (wait,) = captured.read_metrics()["db.client.connection.wait_time"]
-    assert wait.sum is not None
-    assert wait.sum >= 0.2
+    assert wait.count == 2
 
 
 class Wrapper:
