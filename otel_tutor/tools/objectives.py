@@ -14,8 +14,8 @@ from typing import Any, Final
 import yaml
 
 from otel_tutor.errors import ConfigurationError
-from otel_tutor.naming import read_naming
 from otel_tutor.settings import configuration_folder
+from otel_tutor.tools.naming import read_naming
 
 __all__ = ["Burn", "Objective", "Objectives", "read_objectives", "render", "write_rules"]
 
@@ -65,7 +65,7 @@ def read_objectives(configuration: Path) -> Objectives:
     Raises ConfigurationError for what is missing, unknown or impossible, naming the objective.
     """
     path = configuration / "alerts" / "slos.yaml"
-    buckets = {one.name: one.buckets for one in read_naming(configuration / "collector" / "naming.yaml") if one.buckets}
+    buckets = {one.name: one.buckets for one in read_naming(configuration) if one.buckets}
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Objectives(

@@ -13,8 +13,9 @@ import httpx2
 import pytest
 import yaml
 
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
 from otel_tutor.tools.exercise.load import run_load
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.backends import wait_for
 from otel_tutor.tools.stack.configuration import lay_out
@@ -52,7 +53,7 @@ def inventory(running: Running) -> Mapping[str, set[str]]:
         return recorded - found.keys()
 
     assert wait_for(complete, lambda missing: missing == set(), seconds=150) == set()
-    families: list[Series | Other] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
+    families: list[Series | Other] = [*read_naming(shipped()), *OTHERS]
     for one in families:
         endings = ("_bucket", "_sum", "_count") if one.type == "histogram" else ("",)
         for ending in endings:

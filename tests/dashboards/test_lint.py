@@ -10,7 +10,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.files import shipped
 from tests.support.grafana_units import UNITS
@@ -30,7 +31,7 @@ RULES: Final = [
     for rule in group["rules"]
     if "record" in rule
 ]
-FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped() / "collector" / "naming.yaml"), *OTHERS]
+FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped()), *OTHERS]
 # Alerts lead to them and people keep links to them: they stay.
 UIDS: Final = {f"otel-tutor-{name}" for name in ("overview", "api", "rag", "sync", "storage", "slo", "health", "pipeline")}
 # What the stack's own components and Prometheus say of themselves: of no service, and in no reference.

@@ -13,8 +13,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from otel_tutor.errors import StackError
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
 from otel_tutor.tools.cli.running import running_ports, running_stack
+from otel_tutor.tools.naming import Family, read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.backends import Backends, Span, tree
 from otel_tutor.tools.stack.containers.stack import ContainerStack
@@ -33,18 +34,20 @@ def metrics(pattern: str) -> None:
 
     That is the sum of a counter, the highest value of a gauge, the number of measurements of a histogram.
     """
-    naming = read_naming(configured() / "collector" / "naming.yaml")
-    every: list[Series | Other] = [*naming, *OTHERS]
-    families = [one for one in every if fnmatch.fnmatch(one.name, pattern)]
+    known: list[Series | Other] = [*read_naming(configured()), *OTHERS]
+    families = [family for family in known if fnmatch.fnmatch(family.name, pattern)]
     if not families:
         raise StackError(f"no family matches {pattern!r}: `otel-tutor metrics` lists all of them")
     values, console = _values(families), Console(highlight=False)
-    width = max(len(one.name) for one in families)
+    width = max(len(family.name) for family in families)
     console.print(f"{'family':<{width}}  type       now", style="bold", soft_wrap=True)
-    for one in families:
-        console.print(f"{one.name:<{width}}  {one.type:<9}  {values.get(one.name, '-')}", soft_wrap=True)
-        labels = f" By {', '.join(one.labels)}." if one.labels else ""
-        console.print(Padding(f"{one.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
+    for family in families:
+        console.print(f"{family.name:<{width}}  {family.type:<9}  {values.get(family.name, '-')}", soft_wrap=True)
+        labels = f" By {', '.join(family.labels)}." if family.labels else ""
+        console.print(Padding(f"{family.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
+        if isinstance(family, Family) and family.uninterpreted:
+            note = Text(f"It may be different: {family.uninterpreted}.", "yellow")
+            console.print(Padding(note, (0, 0, 0, 4), expand=False))
 
 
 def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
@@ -53,8 +56,8 @@ def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:
     except StackError:
         return {}
     with Backends(ports) as backends:
-        found = {one.name: backends.query(_VALUE[one.type].format(one.name)) for one in families}
-    return {name: f"{samples[0].value:g}" for name, samples in found.items() if samples}
+        answers = {family.name: backends.query(_VALUE[family.type].format(family.name)) for family in families}
+    return {name: f"{samples[0].value:g}" for name, samples in answers.items() if samples}
 
 
 @click.command(epilog="Example: otel-tutor trace --slowest")
