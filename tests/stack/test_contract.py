@@ -8,21 +8,15 @@ from typing import Any
 
 import httpx2
 import pytest
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.metrics import Meter, Observation
-from opentelemetry.sdk.metrics import Histogram, MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
 from websockets.sync.client import connect
 
-from otel_tutor.catalogue import CATALOGUE, Kind, Row
 from otel_tutor.naming import Series, all_series
-from otel_tutor.pipeline.histogram import SteadyExponentialHistogram
 from otel_tutor.tools.exercise.load import run_load
 from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.backends import Sample, wait_for
 from otel_tutor.tools.stack.files import shipped
+from tests.support.catalogue import record_every_instrument
 from tests.support.stack import Running
 
 # What users were promised: the tutor has to show these, whatever the catalogue and naming.yaml say.
@@ -53,32 +47,6 @@ PROMISED = {
     "student_practice_answers_total": ("counter", {"subject", "correct"}),
 }
 SERIES = {series.name: series for series in all_series()}
-
-
-def record_every_instrument(endpoint: str) -> None:
-    """One measurement of each row of the catalogue, with all of its attributes, by the service `catalogue`."""
-    exporter = OTLPMetricExporter(endpoint=endpoint, preferred_aggregation={Histogram: SteadyExponentialHistogram()})
-    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
-    resource = Resource({"service.name": "catalogue", "service.instance.id": "1"})
-    provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
-    for row in CATALOGUE:
-        record(provider.get_meter("test"), row)
-    provider.shutdown()
-
-
-def record(meter: Meter, row: Row) -> None:
-    attributes = {attribute.key: "some" for attribute in row.attributes}
-    observed = [lambda _: [Observation(1, attributes)]]
-    if row.kind is Kind.COUNTER:
-        meter.create_counter(row.name, row.unit, row.meaning).add(1, attributes)
-    elif row.kind is Kind.HISTOGRAM:
-        meter.create_histogram(row.name, row.unit, row.meaning).record(1, attributes)
-    elif row.kind is Kind.OBSERVABLE_COUNTER:
-        meter.create_observable_counter(row.name, observed, row.unit, row.meaning)
-    elif row.kind is Kind.OBSERVABLE_GAUGE:
-        meter.create_observable_gauge(row.name, observed, row.unit, row.meaning)
-    else:
-        meter.create_observable_up_down_counter(row.name, observed, row.unit, row.meaning)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from otel_tutor.errors import StackError
 from otel_tutor.settings import data_folder
 from otel_tutor.tools.cli.running import choose_ports
 from otel_tutor.tools.cli.stack import binaries
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.objectives import read_objectives
 from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, collector_files
 from otel_tutor.tools.stack.dashboards import check_boards
@@ -36,12 +37,20 @@ def config() -> None:
 )
 @_overlay_option
 def check(overlays: tuple[str, ...]) -> None:
-    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards."""
+    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards.
+
+    A family whose statements in naming.yaml are valid but cannot be interpreted here is listed with the reason.
+    """
     check_yaml(configured())
-    read_objectives(configured())
+    families, objectives = read_naming(configured()), read_objectives(configured())
     found = binaries(Console(stderr=True))
     check_by_components(found, configured(), stack_environment(data_folder(), choose_ports()), overlays)
     check_boards(found, configured())
+    for family in families:
+        if family.uninterpreted:
+            click.echo(f"{family.name} cannot be interpreted: {family.uninterpreted}")
+    for sentence in objectives.unchecked:
+        click.echo(sentence)
     click.echo(f"Everything in {configured()} is valid.")
 
 

@@ -40,7 +40,7 @@ def kept(backends: Backends, ports: Ports, canary: Mapping[str, Any], configurat
 
 
 def _seen_in_prometheus(backends: Backends, selector: str, configuration: Path) -> Iterator[Finding]:
-    if detail := resolution.lost(backends, selector, configuration):
+    if detail := resolution.misplaced_buckets(backends, selector, configuration):
         yield Finding(hop="buckets", cause="resolution", detail=detail, stops=False)
     if detail := _clocks_apart(backends):
         yield Finding(hop="clock", cause="clock", detail=detail, stops=False)

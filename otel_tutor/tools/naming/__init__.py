@@ -49,10 +49,9 @@ def read_naming(configuration: Path, rows: Sequence[Row] = CATALOGUE) -> list[Fa
     Overlays are left out. Raises ConfigurationError for a file that is missing or is no YAML.
     """
     files = read_collector(configuration / "collector")
-    metrics = [_sent(row) for row in rows]
-    if (route := find_route(files)) is None:
-        reason = "config.yaml: no single way of metrics leads from the receiver otlp to the exporter prometheus"
-        return [_family(metric) for metric in _uncertain(metrics, reason)]
+    metrics, route = [_sent(row) for row in rows], find_route(files)
+    if not route.is_certain:
+        metrics = _uncertain(metrics, "config.yaml: no single way leads from the receiver otlp to the exporter prometheus")
     for processor in route.processors:
         metrics = _processed(processor, section(files, "processors", processor), metrics)
     options = section(files, "exporters", route.exporter)
