@@ -21,7 +21,6 @@ from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, Faults
 from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.environment import students
 from otel_tutor.tools.stack.backends import Sample, wait_for
-from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.native.build import Binaries
 from tests.dashboards.queries import PANELS, QUERIES, filled
 from tests.support.promtool import check
@@ -60,13 +59,6 @@ def test_the_overview_is_what_users_count_on() -> None:
     assert all(panel.leads_to in {board.uid for board in BOARDS} for panel in overview.panels)
     (alerts,) = json.loads(encode(overview))["annotations"]["list"]
     assert alerts["expr"].startswith("ALERTS{") and alerts["enable"]  # noqa: PT018
-
-
-def test_every_alert_leads_to_a_dashboard_that_is_there() -> None:
-    text = "".join(path.read_text() for path in (shipped() / "alerts" / "rules").glob("*.yaml"))
-    named = set(re.findall(r"localhost:3000/d/([a-z-]+)", text))
-
-    assert named <= {board.uid for board in BOARDS}
 
 
 def test_data_sources_refer_to_each_other_by_uids_that_exist() -> None:

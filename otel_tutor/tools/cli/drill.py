@@ -36,19 +36,20 @@ def drill(names: tuple[str, ...], ports: tuple[str, ...]) -> None:
     and NoStudentActivity's half hour a minute. A drill takes two to six minutes.
     """
     check_extra()
-    from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
+    from otel_tutor.tools.exercise.drills import DRILLS, not_drilled
 
     console = Console(soft_wrap=True, highlight=False)
     if not names:
         for one in DRILLS.values():
             console.print(f"{one.alert:<24} {one.fault}")
-        for name, reason in NOT_DRILLED.items():
+        for name, reason in not_drilled().items():
             console.print(f"{name:<24} no drill: {reason}")
         return
     chosen = list(DRILLS) if names == ("all",) else list(names)
     for name in chosen:
         if name not in DRILLS:
-            said = f"is not drilled: {NOT_DRILLED[name]}" if name in NOT_DRILLED else "is no alert with a drill"
+            why = not_drilled().get(name)
+            said = f"is not drilled: {why}" if why else "is no alert with a drill"
             raise StackError(f"{name} {said}; `otel-tutor drill` lists those there are")
     _drill_all(console, chosen, choose_ports(ports))
 

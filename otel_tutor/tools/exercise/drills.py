@@ -23,9 +23,10 @@ from otel_tutor.demo.faults import Faults
 from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.environment import Site
 from otel_tutor.tools.stack.backends import Backends, wait_for
+from otel_tutor.tools.stack.files import shipped
 from otel_tutor.tools.stack.ports import LOOPBACK
 
-__all__ = ["DRILLS", "NOT_DRILLED", "Drill", "Outcome", "run_drill"]
+__all__ = ["DRILLS", "Drill", "Outcome", "not_drilled", "run_drill"]
 
 _DETECT_SECONDS: Final = 240
 _RESOLVE_SECONDS: Final = 600
@@ -211,11 +212,14 @@ _EVERY: Final = (
 )
 DRILLS: Final[Mapping[str, Drill]] = {drill.alert: drill for drill in _EVERY}
 
-NOT_DRILLED: Final[Mapping[str, str]] = {
-    "HighMemoryUsage": "it would take 12 GB from whoever else uses the machine",
-    "LowDiskSpace": "it would fill the disk of the machine",
-    "Watchdog": "it always fires: the page of the pager says when it was heard last",
-}
+_REASON: Final = re.compile(r"^## Drill\n\nNot drilled: (.+?)\.$", re.MULTILINE | re.DOTALL)
+
+
+def not_drilled() -> Mapping[str, str]:
+    """Of each alert without a drill the reason, from its runbook: `Not drilled: reason.` under the heading `Drill`."""
+    pages = sorted((shipped() / "alerts" / "runbooks").glob("*.md"))
+    reasons = {page.stem: _REASON.search(page.read_text(encoding="utf-8")) for page in pages}
+    return {alert: " ".join(reason[1].split()) for alert, reason in reasons.items() if reason}
 
 
 def run_drill(drill: Drill, site: Site, tell: Callable[[str], None] = lambda _: None) -> Outcome:

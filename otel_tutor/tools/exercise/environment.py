@@ -63,7 +63,7 @@ def shorten(configuration: Path) -> None:
     """Make each `for`, the grouping, and the half hour of NoStudentActivity shorter, in a copy of the configuration."""
     for path in (configuration / "alerts" / "rules").glob("*.yaml"):
         text = re.sub(r"(?m)^(\s+for: )(\S+)", lambda found: found[1] + _shorter(found[2]), path.read_text(encoding="utf-8"))
-        text = text.replace("[30m])) > 0)\n            unless", "[1m])) > 0)\n            unless")
+        text = re.sub(r"\[30m\](?=\)\) > 0\)\s+unless)", "[1m]", text)
         text = text.replace("offset 30m)", "offset 1m)").replace(
             "(process_uptime_seconds) > 1800", "(process_uptime_seconds) > 60"
         )

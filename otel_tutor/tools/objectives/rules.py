@@ -82,8 +82,6 @@ def _alert(burn: Burn, silent: str, fewest: int) -> dict[str, object]:
             "summary": "An error budget burns too fast.",
             "description": "{{ $value | humanizePercentage }} of what the objective {{ $labels.slo }} of {{ $labels.job }} "
             f"counts went wrong in the last {burn.long}: {burn.factor} times what it allows, or more.",
-            "runbook_url": "http://localhost:9095/runbooks/ErrorBudgetBurn",
-            "dashboard_url": "http://localhost:3000/d/otel-tutor-slo",
         },
     }
 
