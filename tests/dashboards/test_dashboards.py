@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from websockets.sync.client import connect
 
 from dashboards.__main__ import BOARDS
+from dashboards.limits import read_limits
 from dashboards.panels import Board, Panel, Query, encode
 from otel_tutor.catalogue import TOPIC
 from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, Faults
@@ -27,13 +28,16 @@ from tests.support.promtool import check
 from tests.support.stack import Running
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
+LIMITS = read_limits(FOLDER.parent)
 VARIABLES = sorted({variable for board in BOARDS for variable in board.variables})
 DOTS = [query for _, panel in PANELS for query in panel.queries if query.exemplars]
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 def test_the_file_is_what_the_source_makes(board: Board) -> None:
-    assert (FOLDER / "json" / f"{board.uid}.json").read_text(encoding="utf-8") == encode(board)
+    written = (FOLDER / "json" / f"{board.uid}.json").read_text(encoding="utf-8")
+
+    assert written == encode(board, LIMITS), "it is out of date: run python -m dashboards"
 
 
 def test_there_is_no_file_without_a_source() -> None:
@@ -42,7 +46,7 @@ def test_there_is_no_file_without_a_source() -> None:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 def test_grafanas_types_read_it_and_write_the_same(board: Board) -> None:
-    made = json.loads(encode(board))
+    made = json.loads(encode(board, LIMITS))
     (alerts,) = made["annotations"]["list"]
     assert (alerts.pop("titleFormat"), alerts.pop("tagKeys")) == ("{{alertname}}", "severity,job")  # the SDK knows neither
 
@@ -55,9 +59,9 @@ def test_the_overview_is_what_users_count_on() -> None:
 
     assert sorted(kind for _, kind in kinds) == ["bars", "gauge", "gauge", "gauge", "gauge", "lines", "lines"]
     assert overview.refresh == "5s"
-    assert json.loads(encode(overview))["time"] == {"from": "now-1h", "to": "now"}
-    assert all(panel.leads_to in {board.uid for board in BOARDS} for panel in overview.panels)
-    (alerts,) = json.loads(encode(overview))["annotations"]["list"]
+    assert json.loads(encode(overview, LIMITS))["time"] == {"from": "now-1h", "to": "now"}
+    assert all(panel.link in {board.uid for board in BOARDS} for panel in overview.panels)
+    (alerts,) = json.loads(encode(overview, LIMITS))["annotations"]["list"]
     assert alerts["expr"].startswith("ALERTS{") and alerts["enable"]  # noqa: PT018
 
 
@@ -113,7 +117,7 @@ def ask(running: Running, query: Query) -> list[Sample]:
 @pytest.mark.parametrize(("panel", "query"), QUERIES)
 def test_a_query_of_a_panel_has_data_and_the_labels_of_its_legend(busy: Running, panel: Panel, query: Query) -> None:
     def shown(samples: Sequence[Sample]) -> bool:  # what only a fault shows is not 0 while there is one
-        return any(sample.value > 0 for sample in samples) if panel.quiet else samples != []
+        return any(sample.value > 0 for sample in samples) if panel.no_value else samples != []
 
     samples = wait_for(lambda: ask(busy, query), shown, seconds=180)  # windows of days are evaluated every two minutes
 
