@@ -65,7 +65,7 @@ def _annotate(rule: yaml.MappingNode, name: str, address: str, path: str) -> Non
     link = _value(annotations, name)
     target = link.value if link else path
     url = f"{address}{target}" if target.startswith("/") else target
-    # A map of its own: several rules may share theirs by an anchor.
+    # Each rule gets its own map: several rules may share one by an anchor.
     kept = [(key, value) for key, value in present if key.value != name]
     linked = yaml.MappingNode("tag:yaml.org,2002:map", [*kept, (_scalar(name), _scalar(url))], flow_style=False)
     others = [(key, value) for key, value in rule.value if key.value != "annotations"]

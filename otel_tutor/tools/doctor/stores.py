@@ -107,6 +107,6 @@ def _arrives(
     try:
         cause = None if wait_for(read, bool, seconds=patience) else CAUSES[lost()]
     except StackError as error:
-        detail = str(error).partition(": see ")[0][:120]  # the cause has a remedy of its own
+        detail = str(error).partition(": see ")[0][:120]  # the cause has its own remedy
         return Finding(hop=hop, seconds=time.monotonic() - started, cause=CAUSES[down], detail=detail)
     return Finding(hop=hop, seconds=time.monotonic() - started, cause=cause)
