@@ -55,11 +55,11 @@ def inventory(running: Running) -> Mapping[str, set[str]]:
 
     assert wait_for(complete, lambda missing: missing == set(), seconds=150) == set()
     families: list[Series | Other] = [*read_naming(shipped()), *OTHERS]
-    for one in families:
-        endings = ("_bucket", "_sum", "_count") if one.type == "histogram" else ("",)
+    for family in families:
+        endings = ("_bucket", "_sum", "_count") if family.type == "histogram" else ("",)
         for ending in endings:
             le = {"le"} if ending == "_bucket" else set[str]()
-            found.setdefault(one.name + ending, set()).update(one.labels, {"job", "instance"}, le)
+            found.setdefault(family.name + ending, set()).update(family.labels, {"job", "instance"}, le)
     for name, labels in LATER.items():
         found.setdefault(name, set()).update(labels)
     return found
@@ -67,20 +67,20 @@ def inventory(running: Running) -> Mapping[str, set[str]]:
 
 def mistakes(running: Running, inventory: Mapping[str, set[str]], expression: str) -> list[str]:
     node, found = parse(running.backends.prometheus, expression), []
-    for one in selectors(node):
-        if one.name not in inventory:
-            found.append(f"there is no series {one.name}")
-        elif unknown := one.labels - inventory[one.name]:
-            found.append(f"{one.name} has no label {', '.join(unknown)}")
-        if one.seconds is not None and one.seconds < 4 * int(SCRAPE.removesuffix("s")):
-            found.append(f"{one.name} over {one.seconds} s has fewer than four scrapes")
+    for selector in selectors(node):
+        if selector.name not in inventory:
+            found.append(f"there is no series {selector.name}")
+        elif unknown := selector.labels - inventory[selector.name]:
+            found.append(f"{selector.name} has no label {', '.join(unknown)}")
+        if selector.seconds is not None and selector.seconds < 4 * int(SCRAPE.removesuffix("s")):
+            found.append(f"{selector.name} over {selector.seconds} s has fewer than four scrapes")
     for labels, of in grouped(node):
-        known = set().union(*(inventory.get(one.name, set()) for one in of))
+        known = set().union(*(inventory.get(selector.name, set()) for selector in of))
         found += [f"nothing of {expression} has the label {label}" for label in labels - known if of]
     return found
 
 
-@pytest.mark.parametrize(("group", "rule"), EVERY, ids=lambda one: one.get("alert") or one.get("record") or one["name"])
+@pytest.mark.parametrize(("group", "rule"), EVERY, ids=lambda part: part.get("alert") or part.get("record") or part["name"])
 def test_a_rule_reads_what_exists(
     running: Running, inventory: Mapping[str, set[str]], group: dict[str, Any], rule: dict[str, Any]
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_command_of_a_runbook_runs(
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, **ports, "OTEL_TUTOR_DATA": str(running.stack.data), "PATH": path}
     for line in command.splitlines():
-        mine = next(one for one in laid_out.splitlines() if re.sub(r":\d+", "", one) == re.sub(r":\d+", "", line))
+        mine = next(moved for moved in laid_out.splitlines() if re.sub(r":\d+", "", moved) == re.sub(r":\d+", "", line))
         answer = subprocess.run(
             ["bash", "-c", mine], env=environment, capture_output=True, text=True, check=False, timeout=60
         )

@@ -1,4 +1,4 @@
-"""Who is told: routes as they are written, and as they work, with real components and a webhook."""
+"""Who is notified: routes as they are written, and as they work, with real components and a webhook."""
 
 import re
 import shutil
@@ -94,9 +94,9 @@ def test_a_collector_killed_under_load_is_one_page(site: Site) -> None:
 
     def held_back() -> set[str]:
         answer = httpx2.get(alerts, params={"inhibited": "true"}).json()
-        return {one["labels"]["alertname"] for one in answer if one["status"]["inhibitedBy"]}
+        return {alert["labels"]["alertname"] for alert in answer if alert["status"]["inhibitedBy"]}
 
     assert "APIDown" in wait_for(held_back, lambda names: "APIDown" in names, seconds=30)
     wait_for(lambda: len(site.notifications()), lambda count: count > before + 1, seconds=15)  # time for a second one
-    assert [one["labels"]["alertname"] for one in site.notifications()[before:]] == ["CollectorDown"]
-    assert [one["status"] for one in told] == ["firing"]
+    assert [alert["labels"]["alertname"] for alert in site.notifications()[before:]] == ["CollectorDown"]
+    assert [alert["status"] for alert in told] == ["firing"]

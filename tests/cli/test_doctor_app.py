@@ -69,12 +69,12 @@ def test_loggers_that_nobody_hears_are_named(consult: Consult) -> None:
 
 
 def test_a_logger_with_a_handler_of_opentelemetrys_is_heard(consult: Consult) -> None:
-    heard = """
+    source = """
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 logging.getLogger("lessons.billing").addHandler(LoggingHandler())
 logging.getLogger("lessons.billing").propagate = False
 """
-    answer = consult(heard, "lessons:app")
+    answer = consult(source, "lessons:app")
 
     assert answer.returncode == 0, answer.stderr
     assert "note" not in answer.stdout

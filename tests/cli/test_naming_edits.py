@@ -28,7 +28,7 @@ EDITS = {
 
 @pytest.fixture
 def project(run: Run, tmp_path: Path) -> Path:
-    """The files in a folder of the user's own, edited in all of these ways."""
+    """A project folder with the files, edited in all of these ways."""
     assert run("init", ".").returncode == 0
     for path in (tmp_path / "collector").glob("[cn]*g.yaml"):
         text = path.read_text(encoding="utf-8")

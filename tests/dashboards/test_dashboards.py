@@ -94,7 +94,7 @@ def test_tokens_cost_what_the_prices_filled_in_make_of_them(
 
 @pytest.fixture(scope="module")
 def busy(running: Running) -> Iterator[Running]:
-    """A tutor with students, a long conversation over a WebSocket, somebody who probes it, and a model that has failed."""
+    """A tutor with students, a long conversation over a WebSocket, probes, and a model that has failed."""
     faults = Faults(Settings(data=running.stack.data / "tutor").faults)
     with students(running.app), connect(running.app.replace("http", "ws") + "/live") as live:
         faults.switch(FAILING_GENERATION, True)
@@ -142,4 +142,4 @@ def test_a_variable_has_values_to_choose_from(busy: Running, name: str, values: 
 def test_a_dot_of_a_panel_opens_a_trace(busy: Running, query: Query) -> None:
     found: list[Any] = wait_for(lambda: busy.backends.exemplars(filled(query.expr)), bool, seconds=60)
 
-    assert wait_for(lambda: [one for one in found if busy.backends.trace(one.trace_id)], bool, seconds=30)
+    assert wait_for(lambda: [exemplar for exemplar in found if busy.backends.trace(exemplar.trace_id)], bool, seconds=30)

@@ -89,7 +89,7 @@ def test_grafana_knows_all_of_a_dashboard(check: Check, units: set[str], path: P
 
 def test_grafana_knows_all_of_the_data_source(check: Check) -> None:
     text = (shipped() / "dashboards" / "provisioning" / "datasources" / "otel-tutor.yaml").read_text(encoding="utf-8")
-    (source,) = [one["jsonData"] for one in yaml.safe_load(text)["datasources"] if one["type"] == "prometheus"]
+    (source,) = [source["jsonData"] for source in yaml.safe_load(text)["datasources"] if source["type"] == "prometheus"]
 
     assert check([("Prometheus", "source", source)]) == []
 

@@ -63,7 +63,7 @@ def both(running: Running) -> tuple[Buckets, Buckets]:
         explicit.force_flush()
         total = DISTRIBUTIONS * EACH * (number + 1)  # each window is scraped before the next, so that a decrease would show
         for series in ("rag_retrieval_duration_seconds", "golden_explicit_seconds"):
-            counted = lambda name=series: sum(one.get(math.inf, 0) for one in read(running, name).values())  # noqa: E731
+            counted = lambda name=series: sum(buckets.get(math.inf, 0) for buckets in read(running, name).values())  # noqa: E731
             assert wait_for(counted, lambda seen, total=total: seen == total, seconds=30) == total  # type: ignore[misc]  # a default
     return read(running, "rag_retrieval_duration_seconds"), read(running, "golden_explicit_seconds")
 

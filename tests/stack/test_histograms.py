@@ -63,7 +63,7 @@ def buckets(running: Running) -> dict[str, dict[float, int]]:
             found[sample.labels["job"]][float(sample.labels["le"])] = int(sample.value)
         return found
 
-    return wait_for(read, lambda found: all(one.get(math.inf) == 2000 for one in found.values()), seconds=30)
+    return wait_for(read, lambda found: all(counts.get(math.inf) == 2000 for counts in found.values()), seconds=30)
 
 
 @pytest.mark.parametrize("title", DISTRIBUTIONS)

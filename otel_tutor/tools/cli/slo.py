@@ -26,22 +26,24 @@ def slo() -> None:
     """
     table = Table(*_COLUMNS, box=None, pad_edge=False)
     with Backends(running_ports()) as backends:
-        targets = {one.labels["slo"]: one.value for one in backends.query("slo:target:ratio")}
+        targets = {sample.labels["slo"]: sample.value for sample in backends.query("slo:target:ratio")}
         if not targets:
             raise StackError("Prometheus has evaluated no objective yet: wait half a minute and ask again")
         windows = {window: _ratios(backends, window) for window in ("5m", "1h", "30d")}
-    for one in read_objectives(configured()).objectives:
-        if one.slo not in targets:  # written since the stack was started
+    for objective in read_objectives(configured()).objectives:
+        if objective.slo not in targets:  # written since the stack was started
             continue
-        for job in sorted({job for ratios in windows.values() for name, job in ratios if name == one.slo}) or ["-"]:
-            bad = {window: ratios.get((one.slo, job)) for window, ratios in windows.items()}
-            table.add_row(one.title, job, f"{targets[one.slo]:.1%}", *_cells(bad, 1 - targets[one.slo]))
+        for job in sorted({job for ratios in windows.values() for name, job in ratios if name == objective.slo}) or ["-"]:
+            bad = {window: ratios.get((objective.slo, job)) for window, ratios in windows.items()}
+            table.add_row(objective.title, job, f"{targets[objective.slo]:.1%}", *_cells(bad, 1 - targets[objective.slo]))
     Console().print(table)
 
 
 def _ratios(backends: Backends, window: str) -> dict[tuple[str, str], float]:
     samples = backends.query(f"slo:error_ratio:rate{window}")
-    return {(one.labels["slo"], one.labels["job"]): one.value for one in samples if one.value == one.value}  # NaN: no event
+    return {
+        (sample.labels["slo"], sample.labels["job"]): sample.value for sample in samples if sample.value == sample.value
+    }  # NaN: no event
 
 
 def _cells(bad: Mapping[str, float | None], budget: float) -> list[str]:

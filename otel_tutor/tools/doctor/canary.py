@@ -26,7 +26,7 @@ _FLUSH_SECONDS: Final = 8
 def send(environ: Mapping[str, str] = os.environ, app: str = "") -> dict[str, Any]:
     """Run the canary, in the process of an app if one is named. The answer has these keys:
 
-    `trace_id`, `service`, `run`, `endpoint`, `seconds`, and `said`, what the SDK logged; or `refused`, a line.
+    `trace_id`, `service`, `run`, `endpoint`, `seconds`, and `output`, what the SDK logged; or `refused`, a line.
     For an app also `imported`, in seconds, `unheard`, a list of loggers, and `twice`; or `unimportable`, a line.
     """
     command = [sys.executable, "-m", "otel_tutor.tools.doctor.canary", *([app] if app else [])]
@@ -37,14 +37,14 @@ def send(environ: Mapping[str, str] = os.environ, app: str = "") -> dict[str, An
             command, env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        return {"unimportable" if app else "refused": f"it did not end within {_SECONDS} s", "said": ""}
+        return {"unimportable" if app else "refused": f"it did not end within {_SECONDS} s", "output": ""}
     for line in reversed(answer.stdout.splitlines()):
         try:
-            return {**json.loads(line)[NAME], "said": answer.stderr}
+            return {**json.loads(line)[NAME], "output": answer.stderr}
         except (KeyError, TypeError, ValueError):
             continue  # an app may print as well
     last = (answer.stderr.strip().splitlines() or ["no output"])[-1]
-    return {"unimportable" if app else "refused": last, "said": answer.stderr}
+    return {"unimportable" if app else "refused": last, "output": answer.stderr}
 
 
 def run(name: str) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _endpoint(endpoint: str, ports: Ports) -> Finding:
 
 
 def _sent(canary: Mapping[str, Any], counters: CollectorCounters) -> Iterator[Finding]:
-    hop, output = "SDK to Collector", canary["said"]
+    hop, output = "SDK to Collector", canary["output"]
     if refused := canary.get("refused"):
         yield Finding(hop=hop, cause=CAUSES["refused"], detail=refused)
         return

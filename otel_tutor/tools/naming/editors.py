@@ -80,17 +80,17 @@ def _same(metric: Metric, _: _Arguments) -> list[Metric]:
     return [metric]
 
 
-def _values(metric: Metric, given: _Arguments) -> list[Metric]:
-    if given.path("target").name != "datapoint.attributes":
-        raise NotUnderstoodError(f"what it does to {given.path('target').name} is not interpreted")
+def _values(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    if arguments.path("target").name != "datapoint.attributes":
+        raise NotUnderstoodError(f"what it does to {arguments.path('target').name} is not interpreted")
     return [metric]
 
 
-def _set(metric: Metric, given: _Arguments) -> list[Metric]:
-    target = given.path("target")
+def _set(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    target = arguments.path("target")
     if target.name == "datapoint.attributes" and target.keys:
-        return [metric if target.keys[0] in metric.keys else _added(metric, target, given)]
-    value = given.value("value")
+        return [metric if target.keys[0] in metric.keys else _added(metric, target, arguments)]
+    value = arguments.value("value")
     if target.name in _TEXTS and not target.keys:
         return [_with_text(metric, _TEXTS[target.name], value) if isinstance(value, str) else metric]
     if target.name == "metric.is_monotonic" and isinstance(value, bool):
@@ -103,29 +103,30 @@ def _with_text(metric: Metric, field: str, text: str) -> Metric:
     return replace(metric, **changes)
 
 
-def _added(metric: Metric, target: Path, given: _Arguments) -> Metric:
-    if given.value("value") is None or len(target.keys) > 1:  # an attribute that is not there has no inside
+def _added(metric: Metric, target: Path, arguments: _Arguments) -> Metric:
+    if arguments.value("value") is None or len(target.keys) > 1:  # an attribute that is not there has no inside
         return metric
     return replace(metric, attributes=(*metric.attributes, (target.keys[0], "")))
 
 
-def _replace_pattern(metric: Metric, given: _Arguments) -> list[Metric]:
-    target = given.path("target")
+def _replace_pattern(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    target = arguments.path("target")
     if target.name == "datapoint.attributes" and target.keys:
         return [metric]  # a value
-    if target.name not in _TEXTS or target.keys or "function" in given:
+    if target.name not in _TEXTS or target.keys or "function" in arguments:
         raise NotUnderstoodError(f"replacing in {target.name} is not interpreted")
     field = _TEXTS[target.name]
-    pattern, template = compiled(given.text("regex_pattern")), given.text("replacement")
+    pattern, template = compiled(arguments.text("regex_pattern")), arguments.text("replacement")
     return [_with_text(metric, field, _replaced(pattern, template, getattr(metric, field)))]
 
 
-def _replace_keys(metric: Metric, given: _Arguments) -> list[Metric]:
-    if _of_attributes(given) and given.text("mode") == "value":
+def _replace_keys(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    _require_attributes(arguments)
+    if arguments.text("mode") == "value":
         return [metric]
-    if "function" in given:
+    if "function" in arguments:
         raise NotUnderstoodError("replacing by a function is not interpreted")
-    pattern, template = compiled(given.text("regex_pattern")), given.text("replacement")
+    pattern, template = compiled(arguments.text("regex_pattern")), arguments.text("replacement")
     return [_with_keys(metric, {key: _replaced(pattern, template, key) for key in metric.keys})]
 
 
@@ -133,8 +134,8 @@ def _replaced(pattern: re.Pattern[str], template: str, text: str) -> str:
     """As Go replaces: `$1` and `${name}` are groups, one that there is not is empty, and a name is as long as it can be."""
 
     def expand(match: re.Match[str]) -> str:
-        def group(found: re.Match[str]) -> str:
-            name = found[1] or found[2]
+        def group(reference: re.Match[str]) -> str:
+            name = reference[1] or reference[2]
             if not name:
                 return "$"
             known = int(name) <= (pattern.groups) if name.isdecimal() else name in pattern.groupindex
@@ -145,37 +146,36 @@ def _replaced(pattern: re.Pattern[str], template: str, text: str) -> str:
     return pattern.sub(expand, text)
 
 
-def _delete_key(metric: Metric, given: _Arguments) -> list[Metric]:
-    _of_attributes(given)
-    return [_without(metric, {given.text("key")})]
+def _delete_key(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    _require_attributes(arguments)
+    return [_without(metric, {arguments.text("key")})]
 
 
-def _delete_matching(metric: Metric, given: _Arguments) -> list[Metric]:
-    _of_attributes(given)
-    pattern = compiled(given.text("pattern"))
+def _delete_matching(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    _require_attributes(arguments)
+    pattern = compiled(arguments.text("pattern"))
     return [_without(metric, {key for key in metric.keys if pattern.search(key)})]
 
 
-def _keep(metric: Metric, given: _Arguments) -> list[Metric]:
-    _of_attributes(given)
-    return [_without(metric, {*metric.keys} - {*given.texts("keys")})]
+def _keep(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    _require_attributes(arguments)
+    return [_without(metric, {*metric.keys} - {*arguments.texts("keys")})]
 
 
-def _keep_matching(metric: Metric, given: _Arguments) -> list[Metric]:
-    _of_attributes(given)
-    pattern = compiled(given.text("pattern"))
+def _keep_matching(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    _require_attributes(arguments)
+    pattern = compiled(arguments.text("pattern"))
     return [_without(metric, {key for key in metric.keys if not pattern.search(key)})]
 
 
-def _of_attributes(given: _Arguments) -> bool:
-    target = given.path("target")
+def _require_attributes(arguments: _Arguments) -> None:
+    target = arguments.path("target")
     if target.name != "datapoint.attributes" or target.keys:
         raise NotUnderstoodError(f"{target.name} is not interpreted")
-    return True
 
 
-def _aggregate(metric: Metric, given: _Arguments) -> list[Metric]:
-    return [_without(metric, {*metric.keys} - {*given.texts("attributes")}) if "attributes" in given else metric]
+def _aggregate(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    return [_without(metric, {*metric.keys} - {*arguments.texts("attributes")}) if "attributes" in arguments else metric]
 
 
 def _without(metric: Metric, keys: set[str]) -> Metric:
@@ -187,10 +187,10 @@ def _with_keys(metric: Metric, names: Mapping[str, str]) -> Metric:
     return replace(metric, attributes=tuple(renamed.values()))
 
 
-def _convert(metric: Metric, given: _Arguments) -> list[Metric]:
+def _convert(metric: Metric, arguments: _Arguments) -> list[Metric]:
     if metric.type != EXPONENTIAL:
         return [metric]
-    value = given.value("explicit_bounds")
+    value = arguments.value("explicit_bounds")
     if not isinstance(value, tuple) or not all(isinstance(bound, int | float) for bound in value):
         raise NotUnderstoodError("its bounds are not numbers that are known")
     bounds = tuple(float(bound) for bound in value)
@@ -198,56 +198,62 @@ def _convert(metric: Metric, given: _Arguments) -> list[Metric]:
     return [replace(metric, type=HISTOGRAM, bounds=bounds, counts=len(bounds), listed=bounds)]
 
 
-def _delete_index(metric: Metric, given: _Arguments) -> list[Metric]:
-    start = given.value("start_index")
-    end = given.value("end_index", start + 1 if isinstance(start, int) else None)
-    if given.path("target") != Path("datapoint.explicit_bounds") or not isinstance(start, int) or not isinstance(end, int):
+def _delete_index(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    start = arguments.value("start_index")
+    end = arguments.value("end_index", start + 1 if isinstance(start, int) else None)
+    if (
+        arguments.path("target") != Path("datapoint.explicit_bounds")
+        or not isinstance(start, int)
+        or not isinstance(end, int)
+    ):
         raise NotUnderstoodError("what it deletes is not interpreted")
     if metric.type != HISTOGRAM or not 0 <= start < len(metric.bounds) or not start <= end <= len(metric.bounds):
         return [metric]  # the Collector logs it, and goes on
     return [replace(metric, bounds=metric.bounds[:start] + metric.bounds[end:])]
 
 
-def _copy(metric: Metric, given: _Arguments) -> list[Metric]:
-    changes: dict[str, Any] = {field: given.text(field) for field in ("name", "description", "unit") if field in given}
+def _copy(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    changes: dict[str, Any] = {
+        field: arguments.text(field) for field in ("name", "description", "unit") if field in arguments
+    }
     return [metric, replace(metric, **changes)]
 
 
-def _extract_count(metric: Metric, given: _Arguments) -> list[Metric]:
-    return _extracted(metric, given, "_count", unit="1")
+def _extract_count(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    return _extracted(metric, arguments, "_count", unit="1")
 
 
-def _extract_sum(metric: Metric, given: _Arguments) -> list[Metric]:
-    return _extracted(metric, given, "_sum", unit=metric.unit)
+def _extract_sum(metric: Metric, arguments: _Arguments) -> list[Metric]:
+    return _extracted(metric, arguments, "_sum", unit=metric.unit)
 
 
-def _extracted(metric: Metric, given: _Arguments, suffix: str, unit: str) -> list[Metric]:
+def _extracted(metric: Metric, arguments: _Arguments, suffix: str, unit: str) -> list[Metric]:
     if metric.type not in _HISTOGRAMS:
         return [metric]  # the Collector logs it, and goes on
-    monotonic = given.value("monotonic") is True
-    name = metric.name + given.text("suffix", suffix)
+    monotonic = arguments.value("monotonic") is True
+    name = metric.name + arguments.text("suffix", suffix)
     added = replace(metric, name=name, unit=unit, type=SUM, monotonic=monotonic, bounds=(), counts=0, listed=())
     return [metric, added]
 
 
-def _scale(metric: Metric, given: _Arguments) -> list[Metric]:
+def _scale(metric: Metric, arguments: _Arguments) -> list[Metric]:
     if metric.type == EXPONENTIAL:
         return [metric]  # the Collector logs it, and goes on
     if metric.type == HISTOGRAM:
         raise NotUnderstoodError("what scaling makes of buckets is not interpreted")
-    return [replace(metric, unit=given.text("unit", metric.unit))]
+    return [replace(metric, unit=arguments.text("unit", metric.unit))]
 
 
 def _to_gauge(metric: Metric, _: _Arguments) -> list[Metric]:
     return [replace(metric, type=GAUGE, monotonic=False) if metric.type == SUM else metric]
 
 
-def _to_sum(metric: Metric, given: _Arguments) -> list[Metric]:
+def _to_sum(metric: Metric, arguments: _Arguments) -> list[Metric]:
     if metric.type != GAUGE:
         return [metric]
-    if given.value("string_agg_temp") != "cumulative":
+    if arguments.value("string_agg_temp") != "cumulative":
         raise NotUnderstoodError("what the exporter makes of a delta is not interpreted")
-    return [replace(metric, type=SUM, monotonic=given.value("monotonic") is True)]
+    return [replace(metric, type=SUM, monotonic=arguments.value("monotonic") is True)]
 
 
 _Editor = Callable[[Metric, _Arguments], list[Metric]]

@@ -56,10 +56,10 @@ def _merged(base: Any, over: Any) -> Any:
 
 def section(configuration: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     """A map inside of a configuration; empty where there is none."""
-    found: Any = configuration
+    part: Any = configuration
     for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+        part = part.get(key) if isinstance(part, Mapping) else None
+    return part if isinstance(part, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,9 +239,9 @@ class _Parser:
         return token
 
     def _skip(self, token: str) -> bool:
-        found = self._next() == token
-        self._place += found
-        return found
+        is_next = self._next() == token
+        self._place += is_next
+        return is_next
 
     def _expect(self, token: str) -> None:
         if self._take() != token:
