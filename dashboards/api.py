@@ -40,7 +40,7 @@ BOARD: Final = Board(
                     quantile(0.95, "http_request_duration_seconds", _ENDPOINT, by="endpoint"), "{{endpoint}}", exemplars=True
                 ),
             ),
-            limit=objective("api-latency"),
+            threshold=objective("api-latency"),
         ),
         Panel(
             title="Share of requests that fail",
@@ -48,7 +48,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="percentunit",
             queries=(Query('job:http_requests:error_ratio_rate2m{job=~"$service"}', "{{job}}"),),
-            limit=alert("HighErrorRate"),
+            threshold=alert("HighErrorRate"),
         ),
         Panel(
             title="Failures by endpoint",
@@ -60,7 +60,7 @@ BOARD: Final = Board(
                     rate("http_requests_total", _ENDPOINT, 'status=~"5.."', by="endpoint, status"), "{{endpoint}} {{status}}"
                 ),
             ),
-            quiet="No request has failed.",
+            no_value="No request has failed.",
         ),
         Panel(
             title="Requests in progress",
@@ -98,7 +98,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(Query(gauge("sum", "websocket_connections_active", by="endpoint"), "{{endpoint}}"),),
-            quiet="No WebSocket was opened.",
+            no_value="No WebSocket was opened.",
         ),
     ),
 )

@@ -20,8 +20,8 @@ BOARD: Final = Board(
             kind="stat",
             unit="short",
             queries=(Query(gauge("min", "health_status", by="job"), "{{job}}"),),
-            limit=1.0,
-            falls=True,
+            threshold=1.0,
+            lower_is_bad=True,
         ),
         Panel(
             title="Workers alive",
@@ -29,8 +29,8 @@ BOARD: Final = Board(
             kind="stat",
             unit="short",
             queries=(Query('sum by (job) (job_instance:event_loop:alive{job=~"$service"})', "{{job}}"),),
-            limit=1.0,
-            falls=True,
+            threshold=1.0,
+            lower_is_bad=True,
         ),
         Panel(
             title="Checks",
@@ -45,7 +45,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="s",
             queries=(Query(gauge("max", "health_check_duration_seconds", by="check"), "{{check}}"),),
-            limit=1.0,
+            threshold=1.0,
         ),
         Panel(
             title="Event loop lag, P99",
@@ -91,7 +91,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="percentunit",
             queries=(Query('job_path:system_disk_usage:ratio{job=~"$service"}', "{{path}}"),),
-            limit=alert("LowDiskSpace"),
+            threshold=alert("LowDiskSpace"),
         ),
         Panel(
             title="Uptime",

@@ -19,8 +19,8 @@ BOARD: Final = Board(
             kind="gauge",
             unit="reqps",
             queries=(Query('sum(job:http_requests:rate2m{job=~"$service"})', "requests"),),
-            leads_to="otel-tutor-api",
-            highest=100,
+            link="otel-tutor-api",
+            max=100,
         ),
         Panel(
             title="Processors",
@@ -28,9 +28,9 @@ BOARD: Final = Board(
             kind="gauge",
             unit="percent",
             queries=(Query('max(job:system_cpu_usage_percent:max{job=~"$service"})', "CPU"),),
-            limit=objective("cpu"),
-            highest=100,
-            leads_to="otel-tutor-health",
+            threshold=objective("cpu"),
+            max=100,
+            link="otel-tutor-health",
         ),
         Panel(
             title="Memory",
@@ -38,9 +38,9 @@ BOARD: Final = Board(
             kind="gauge",
             unit="bytes",
             queries=(Query('max(job:system_memory_usage_bytes:max{job=~"$service"})', "memory"),),
-            limit=objective("memory"),
-            highest=16000000000.0,
-            leads_to="otel-tutor-health",
+            threshold=objective("memory"),
+            max=16000000000.0,
+            link="otel-tutor-health",
         ),
         Panel(
             title="Sync queue",
@@ -48,9 +48,9 @@ BOARD: Final = Board(
             kind="gauge",
             unit="short",
             queries=(Query('max(sync_queue_size{job=~"$service"})', "records"),),
-            limit=alert("LargeSyncQueue"),
-            highest=2000,
-            leads_to="otel-tutor-sync",
+            threshold=alert("LargeSyncQueue"),
+            max=2000,
+            link="otel-tutor-sync",
         ),
         Panel(
             title="API latency",
@@ -66,8 +66,8 @@ BOARD: Final = Board(
                     exemplars=True,
                 ),
             ),
-            limit=objective("api-latency"),
-            leads_to="otel-tutor-api",
+            threshold=objective("api-latency"),
+            link="otel-tutor-api",
         ),
         Panel(
             title="RAG and model performance",
@@ -84,7 +84,7 @@ BOARD: Final = Board(
                     exemplars=True,
                 ),
             ),
-            leads_to="otel-tutor-rag",
+            link="otel-tutor-rag",
         ),
         Panel(
             title="Student questions by subject",
@@ -94,7 +94,7 @@ BOARD: Final = Board(
             queries=(
                 Query('sum by (subject) (increase(student_questions_total{job=~"$service"}[$__range]))', "{{subject}}"),
             ),
-            leads_to="otel-tutor-rag",
+            link="otel-tutor-rag",
         ),
     ),
 )

@@ -19,6 +19,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from dashboards.limits import Limits, Reference
+
 __all__ = ["Board", "Panel", "Query", "encode"]
 
 TAG: Final = "otel-tutor"
@@ -38,18 +40,21 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One panel. `unit` is one of Grafana's; `limit` is where it turns red; `quiet` says why it may be empty."""
+    """One panel. `unit` is one of Grafana's; `threshold` is where it turns red; `no_value` says why it may be empty.
+
+    In the description, `{threshold}` and `{collector_memory}` stand for the limits of these names.
+    """
 
     title: str
     description: str
     kind: str  # lines, gauge, stat or bars
     unit: str
     queries: Sequence[Query]
-    limit: float | None = None
-    highest: float | None = None
-    falls: bool = False  # red below the limit, not above it
-    leads_to: str = ""  # uid of the dashboard with more of it
-    quiet: str = ""
+    threshold: float | Reference | None = None
+    max: float | None = None
+    lower_is_bad: bool = False  # red below the threshold, not above it
+    link: str = ""  # uid of the dashboard with more of it
+    no_value: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +66,18 @@ class Board:
     description: str
     panels: Sequence[Panel]
     variables: Sequence[tuple[str, str]] = ()  # name, and the query of its values
-    numbers: Sequence[tuple[str, str]] = ()  # name and label of each that the reader fills in; 0 until then
+    textboxes: Sequence[tuple[str, str]] = ()  # name and label of each number that the reader fills in; 0 until then
     refresh: str = "10s"
 
 
-def encode(board: Board) -> str:
-    """The dashboard as the JSON that Grafana provisions."""
-    made = json.loads(JSONEncoder().encode(_dashboard(board).build()))
+def encode(board: Board, limits: Limits) -> str:
+    """The dashboard as the JSON that Grafana provisions, with these limits in it."""
+    made = json.loads(JSONEncoder().encode(_dashboard(board, limits).build()))
     made["annotations"]["list"][0] |= {"titleFormat": "{{alertname}}", "tagKeys": "severity,job"}  # the SDK has neither
     return json.dumps(made, sort_keys=True, indent=2) + "\n"
 
 
-def _dashboard(board: Board) -> dashboard.Dashboard:
+def _dashboard(board: Board, limits: Limits) -> dashboard.Dashboard:
     built = (
         dashboard.Dashboard(board.title)
         .uid(board.uid)
@@ -89,10 +94,10 @@ def _dashboard(board: Board) -> dashboard.Dashboard:
     )
     for name, query in (("service", "label_values(process_uptime_seconds, job)"), *board.variables):
         built.with_variable(_variable(name, query))
-    for name, label in board.numbers:
+    for name, label in board.textboxes:
         built.with_variable(dashboard.TextBoxVariable(name).label(label).default_value("0"))
     for number, panel in enumerate(board.panels, 1):
-        built.with_panel(_panel(panel).id(number))
+        built.with_panel(_panel(panel, limits).id(number))
     return built
 
 
@@ -112,19 +117,19 @@ def _others() -> dashboard.DashboardLink:
     return link.as_dropdown(True).include_vars(True).keep_time(True)
 
 
-def _panel(panel: Panel) -> Any:
+def _panel(panel: Panel, limits: Limits) -> Any:
+    threshold = limits.value(panel.threshold)
+    description = panel.description.format(threshold=threshold, collector_memory=limits.collector_memory)
     built: Any = {"lines": _lines, "gauge": _gauge, "stat": _stat, "bars": _bars}[panel.kind](panel)
-    built.title(panel.title).description(panel.description).unit(panel.unit).datasource(SOURCE)
-    built.span(_WIDTH[panel.kind]).height(_HEIGHT).thresholds(_thresholds(panel))
-    if panel.highest is not None:
-        built.min(0).max(panel.highest)
-    if panel.quiet:
-        built.no_value(panel.quiet)
-    if panel.leads_to:
-        link = (
-            dashboard.DashboardLink("More").type(DashboardLinkType.LINK).url(f"/d/{panel.leads_to}?${{service:queryparam}}")
-        )
-        built.links([link])
+    built.title(panel.title).description(description).unit(panel.unit).datasource(SOURCE)
+    built.span(_WIDTH[panel.kind]).height(_HEIGHT).thresholds(_thresholds(threshold, lower_is_bad=panel.lower_is_bad))
+    if panel.max is not None:
+        built.min(0).max(panel.max)
+    if panel.no_value:
+        built.no_value(panel.no_value)
+    if panel.link:
+        url = f"/d/{panel.link}?${{service:queryparam}}"
+        built.links([dashboard.DashboardLink("More").type(DashboardLinkType.LINK).url(url)])
     for number, query in enumerate(panel.queries):
         built.with_target(_target(query, chr(ord("A") + number), instant=panel.kind == "bars"))
     return built
@@ -137,11 +142,11 @@ def _target(query: Query, ref: str, *, instant: bool) -> prometheus.Dataquery:
     return target.range().exemplar(query.exemplars)
 
 
-def _thresholds(panel: Panel) -> dashboard.ThresholdsConfig:
-    first, then = ("red", "green") if panel.falls else ("green", "red")
+def _thresholds(threshold: float | None, *, lower_is_bad: bool) -> dashboard.ThresholdsConfig:
+    first, then = ("red", "green") if lower_is_bad else ("green", "red")
     steps = [Threshold(value=None, color=first)]
-    if panel.limit is not None:
-        steps.append(Threshold(value=panel.limit, color=then))
+    if threshold is not None:
+        steps.append(Threshold(value=threshold, color=then))
     return dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)
 
 

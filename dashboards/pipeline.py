@@ -20,8 +20,8 @@ BOARD: Final = Board(
             kind="stat",
             unit="short",
             queries=(Query("min by (job) (up)", "{{job}}"),),
-            limit=1.0,
-            falls=True,
+            threshold=1.0,
+            lower_is_bad=True,
         ),
         Panel(
             title="Lost by the app",
@@ -29,7 +29,7 @@ BOARD: Final = Board(
             kind="stat",
             unit="short",
             queries=(Query('job:otel_sdk_lost:sum{job=~"$service"}', "{{job}}"),),
-            limit=1.0,
+            threshold=1.0,
         ),
         Panel(
             title="Accepted by the Collector",
@@ -76,11 +76,11 @@ BOARD: Final = Board(
                     "{{exporter}} {{data_type}}",
                 ),
             ),
-            limit=alert("TelemetryQueueFilling"),
+            threshold=alert("TelemetryQueueFilling"),
         ),
         Panel(
             title="Memory of the Collector",
-            description="Its limit is 512 MiB.",
+            description="Its limit is {collector_memory}.",
             kind="lines",
             unit="bytes",
             queries=(Query("max(otelcol_process_memory_rss)", "memory"),),
@@ -108,7 +108,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(Query(rate("telemetry_attribute_folded_total", by="attribute"), "{{attribute}}"),),
-            quiet="No label has had too many values.",
+            no_value="No label has had too many values.",
         ),
         Panel(
             title="Rules and notifications that fail",

@@ -36,5 +36,5 @@ def quantile(share: float, histogram: str, *matchers: str, by: str) -> str:
 
 
 def _chosen(series: str, matchers: Sequence[str]) -> str:
-    found = ",".join(('job=~"$service"', 'instance=~"$instance"', *matchers))
-    return f"{series}{{{found}}}"
+    chosen = ",".join(('job=~"$service"', 'instance=~"$instance"', *matchers))
+    return f"{series}{{{chosen}}}"

@@ -30,7 +30,7 @@ BOARD: Final = Board(
         narrowed("subject", "rag_queries_total"),
         narrowed("model", "model_inference_total", "model_name"),
     ),
-    numbers=(("input_price", "Price of 1M tokens read"), ("output_price", "Price of 1M tokens written")),
+    textboxes=(("input_price", "Price of 1M tokens read"), ("output_price", "Price of 1M tokens written")),
     panels=(
         Panel(
             title="Questions by outcome",
@@ -45,7 +45,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="percentunit",
             queries=(Query('job:rag_queries:error_ratio_rate2m{job=~"$service"}', "{{job}}"),),
-            limit=alert("HighRAGFailureRate"),
+            threshold=alert("HighRAGFailureRate"),
         ),
         Panel(
             title="Retrieval by subject, P95",
@@ -57,7 +57,7 @@ BOARD: Final = Board(
                     quantile(0.95, "rag_retrieval_duration_seconds", _SUBJECT, by="subject"), "{{subject}}", exemplars=True
                 ),
             ),
-            limit=objective("rag-retrieval"),
+            threshold=objective("rag-retrieval"),
         ),
         Panel(
             title="Generation by subject, P95",
@@ -89,7 +89,7 @@ BOARD: Final = Board(
                     exemplars=True,
                 ),
             ),
-            limit=objective("model-inference"),
+            threshold=objective("model-inference"),
         ),
         Panel(
             title="Time to first token, P95",
@@ -138,7 +138,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="reqps",
             queries=(Query(rate("model_inference_total", _MODEL, 'status="error"', by="model_name"), "{{model_name}}"),),
-            quiet="No call to a model has failed.",
+            no_value="No call to a model has failed.",
         ),
         Panel(
             title="Memory of models",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from dashboards.limits import burn_factor
 from dashboards.panels import Board, Panel, Query
 
 __all__ = ["BOARD"]
@@ -22,12 +23,12 @@ BOARD: Final = Board(
                     "{{slo}} {{job}}",
                 ),
             ),
-            limit=0.0,
-            falls=True,
+            threshold=0.0,
+            lower_is_bad=True,
         ),
         Panel(
             title="Burn rate over an hour",
-            description="1 uses up exactly the budget; a page comes at 14.4.",
+            description="1 uses up exactly the budget; a page comes at {threshold:g}.",
             kind="lines",
             unit="short",
             queries=(
@@ -36,11 +37,11 @@ BOARD: Final = Board(
                     "{{slo}} {{job}}",
                 ),
             ),
-            limit=14.4,
+            threshold=burn_factor("1h"),
         ),
         Panel(
             title="Burn rate over six hours",
-            description="A page comes at 6.",
+            description="A page comes at {threshold:g}.",
             kind="lines",
             unit="short",
             queries=(
@@ -49,7 +50,7 @@ BOARD: Final = Board(
                     "{{slo}} {{job}}",
                 ),
             ),
-            limit=6.0,
+            threshold=burn_factor("6h"),
         ),
         Panel(
             title="Good, over five minutes",
@@ -78,8 +79,8 @@ BOARD: Final = Board(
             kind="stat",
             unit="short",
             queries=(Query('min by (job) (job:api:up{job=~"$service"})', "{{job}}"),),
-            limit=1.0,
-            falls=True,
+            threshold=1.0,
+            lower_is_bad=True,
         ),
     ),
 )

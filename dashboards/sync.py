@@ -20,7 +20,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="short",
             queries=(Query('max by (job) (sync_queue_size{job=~"$service"})', "{{job}}"),),
-            limit=alert("LargeSyncQueue"),
+            threshold=alert("LargeSyncQueue"),
         ),
         Panel(
             title="Synchronisations by outcome",
@@ -49,7 +49,7 @@ BOARD: Final = Board(
             kind="lines",
             unit="percentunit",
             queries=(Query('job:sync_operations:error_ratio_rate2m{job=~"$service"}', "{{job}}"),),
-            limit=alert("HighSyncFailureRate"),
+            threshold=alert("HighSyncFailureRate"),
         ),
         Panel(
             title="Sessions",

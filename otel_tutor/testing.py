@@ -11,7 +11,6 @@ Series and labels have the names that `collector/naming.yaml` gives them, as on 
 
 import asyncio
 import difflib
-import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,12 +27,12 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor import lifecycle
 from otel_tutor.health import health_service
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series, all_series
 from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.upstream import frozen_span_times, histogram_aggregation
 from otel_tutor.recording import clock
 from otel_tutor.recording.state import state
-from otel_tutor.settings import Settings, shipped_config_dir
+from otel_tutor.settings import Settings
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]
 
@@ -186,13 +185,8 @@ def capture() -> Capture:
     return kept
 
 
-@functools.cache
-def _all_series() -> Mapping[str, Series]:
-    return {series.name: series for series in read_naming(shipped_config_dir() / "collector" / "naming.yaml")}
-
-
 def _series(name: str) -> Series:
-    known = _all_series()
+    known = {series.name: series for series in all_series()}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3) or sorted(known)[:3]
         raise KeyError(f"there is no series {name!r}: did you mean {' or '.join(near)}?")

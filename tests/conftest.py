@@ -12,7 +12,13 @@ from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 
-pytest_plugins = ["pytester", "tests.support.command", "tests.support.stack", "tests.support.tutor"]
+pytest_plugins = [
+    "pytester",
+    "tests.support.command",
+    "tests.support.collector",
+    "tests.support.stack",
+    "tests.support.tutor",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 import ast
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 import otel_tutor
 from otel_tutor.catalogue import CATALOGUE
+from otel_tutor.naming import all_series
 from otel_tutor.tools.stack.ports import DEFAULTS
 
 PACKAGE = Path(otel_tutor.__file__).parent
@@ -62,18 +62,14 @@ def test_public_names_are_there(name: str) -> None:
     assert [one for one in getattr(module, "__all__", []) if not hasattr(module, one)] == []
 
 
-def test_every_instrument_has_an_entry_in_the_naming_file(repository: Path) -> None:
-    naming = (repository / "collector" / "naming.yaml").read_text(encoding="utf-8")
-
-    assert [row.name for row in CATALOGUE if f'metric.name == "{row.name}"' not in naming] == []
+def test_no_two_instruments_share_a_name() -> None:
     assert len({row.name for row in CATALOGUE}) == len(CATALOGUE)
 
 
-def test_every_attribute_becomes_a_label_in_the_naming_file(repository: Path) -> None:
-    naming = (repository / "collector" / "naming.yaml").read_text(encoding="utf-8")
-    patterns = [pattern.replace(r"\\", "\\") for pattern in re.findall(r'attributes, "key", "([^"]+)"', naming)]
+def test_every_attribute_of_an_instrument_is_a_label_of_its_series() -> None:
+    keys = {(series.instrument, key) for series in all_series() for key in series.keys}
 
-    assert {a.key for row in CATALOGUE for a in row.attributes if not any(re.match(one, a.key) for one in patterns)} == set()
+    assert {(row.name, attribute.key) for row in CATALOGUE for attribute in row.attributes} - keys == set()
 
 
 def test_default_ports_are_the_same_in_code_and_configuration(repository: Path) -> None:

@@ -1,19 +1,24 @@
-"""Every series as a table: `collector/reference.md`, made from the catalogue and naming.yaml.
+"""Every series as a table, made from the catalogue and naming.yaml.
 
     python -m otel_tutor.tools.reference
 
-writes it anew. What other libraries measure is listed here; the tests on the real stack hold all of it to what arrives.
+writes `collector/reference.md`, for people, and `otel_tutor/series.json`, for apps, which have no YAML. What other libraries
+measure is listed here. The tests on the real stack compare all of it with what arrives.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
 from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.naming import read_naming
 
-__all__ = ["OTHERS", "Other", "render"]
+__all__ = ["COMMAND", "OTHERS", "Other", "render", "render_json", "write"]
+
+COMMAND: Final = "python -m otel_tutor.tools.reference"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,11 @@ OTHERS: Final = (
     Other("telemetry_unconverted_total", "counter", "1", ("metric",), "Measurements left without buckets.", "naming.yaml"),
 )
 
-_HEAD: Final = """# Every series
+_HEAD: Final = f"""# Every series
 
-What Prometheus has of an observed app, each with the labels `job` (the service) and `instance` (its process) besides those
-listed; a histogram is `_bucket`, `_sum` and `_count`. Made by `python -m otel_tutor.tools.reference` from
-`otel_tutor/catalogue.py` and [naming.yaml](naming.yaml), whose line is named in the last column; edits belong there.
+What Prometheus has of an observed app. Each series also has the labels `job` (the service) and `instance` (its process); a
+histogram is `_bucket`, `_sum` and `_count`. Made by `{COMMAND}` from `otel_tutor/catalogue.py` and
+[naming.yaml](naming.yaml): edits belong there.
 """
 
 _OTHERS_HEAD: Final = """
@@ -78,14 +83,22 @@ Where something failed or was dropped, the SDK's counters say so in a further la
 
 def render(series: Iterable[Series], others: Iterable[Other] = OTHERS) -> str:
     """The whole page, in Markdown."""
-    rows = [(*_cells(one), f"`{one.instrument}`", f"[{one.line}](naming.yaml#L{one.line})") for one in series]
-    more = [(*_cells(one), one.source) for one in others]
-    table = _table(("series", "type", "unit", "labels", "meaning", "instrument", "rule"), rows)
+    rows = [(*_cells(family), f"`{family.instrument}`") for family in series]
+    more = [(*_cells(family), family.source) for family in others]
+    table = _table(("series", "type", "unit", "labels", "meaning", "instrument"), rows)
     return "\n".join([_HEAD, *table, _OTHERS_HEAD, *_table(("series", "type", "unit", "labels", "meaning", "by"), more), ""])
 
 
-def _cells(one: Series | Other) -> tuple[str, ...]:
-    return f"`{one.name}`", one.type, f"`{one.unit}`", ", ".join(f"`{label}`" for label in one.labels) or "-", one.meaning
+def render_json(series: Iterable[Series]) -> str:
+    """The fields of every series as JSON, one series a line."""
+    names = [field.name for field in fields(Series)]
+    lines = [json.dumps({name: getattr(family, name) for name in names}) for family in series]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def _cells(family: Series | Other) -> tuple[str, ...]:
+    labels = ", ".join(f"`{label}`" for label in family.labels) or "-"
+    return f"`{family.name}`", family.type, f"`{family.unit}`", labels, family.meaning
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -95,9 +108,12 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def _write(collector: Path) -> None:
-    (collector / "reference.md").write_text(render(read_naming(collector / "naming.yaml")), encoding="utf-8")
+def write(configuration: Path, package: Path) -> None:
+    """Write both files: the reference into `collector/` of a configuration folder, the table into the package."""
+    series = read_naming(configuration)
+    (configuration / "collector" / "reference.md").write_text(render(series), encoding="utf-8")
+    (package / "series.json").write_text(render_json(series), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    _write(shipped_config_dir() / "collector")
+    write(shipped_config_dir(), Path(__file__).parents[1])

@@ -1,4 +1,4 @@
-"""Who is told: routes as they are written, and as they work, with real components and a webhook."""
+"""Who is notified: routes as they are written, and as they work, with real components and a webhook."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from otel_tutor.settings import shipped_config_dir
-from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
+from otel_tutor.tools.exercise.drills import DRILLS, not_drilled
 from otel_tutor.tools.exercise.environment import DrillEnvironment, shorten_timers, students
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.configuration import render_config
@@ -59,11 +59,12 @@ def test_an_address_of_the_users_own_is_left_as_it_is(tmp_path: Path) -> None:
     assert laid["page"] == "https://pager.example.org/secret"
     assert laid["team"] == "http://127.0.0.1:19095/team"
     assert "localhost:19095/runbooks" in (tmp_path / "laid" / "alerts" / "rules" / "tutor.yaml").read_text()
+    assert "localhost:19095" in (tmp_path / "laid" / "alerts" / "runbooks" / "Watchdog.md").read_text()
 
 
 def test_every_alert_has_a_drill_or_a_reason_not_to() -> None:
-    assert {rule["alert"] for rule in ALERTS} == DRILLS.keys() | NOT_DRILLED.keys()
-    assert DRILLS.keys().isdisjoint(NOT_DRILLED)
+    assert {rule["alert"] for rule in ALERTS} == DRILLS.keys() | not_drilled().keys()
+    assert DRILLS.keys().isdisjoint(not_drilled())
 
 
 @pytest.fixture
@@ -94,9 +95,9 @@ def test_a_collector_killed_under_load_is_one_page(site: DrillEnvironment) -> No
 
     def held_back() -> set[str]:
         answer = httpx2.get(alerts, params={"inhibited": "true"}).json()
-        return {one["labels"]["alertname"] for one in answer if one["status"]["inhibitedBy"]}
+        return {alert["labels"]["alertname"] for alert in answer if alert["status"]["inhibitedBy"]}
 
     assert "APIDown" in wait_for(held_back, lambda names: "APIDown" in names, seconds=30)
     wait_for(lambda: len(site.notifications()), lambda count: count > before + 1, seconds=15)  # time for a second one
-    assert [one["labels"]["alertname"] for one in site.notifications()[before:]] == ["CollectorDown"]
-    assert [one["status"] for one in told] == ["firing"]
+    assert [alert["labels"]["alertname"] for alert in site.notifications()[before:]] == ["CollectorDown"]
+    assert [alert["status"] for alert in told] == ["firing"]

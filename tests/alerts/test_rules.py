@@ -35,7 +35,7 @@ Signal = Gauge | Counter
 
 @dataclass(frozen=True)
 class Case:
-    """An alert, what makes it fire, and the labels it then has besides its name and those of its rule."""
+    """An alert, what makes it fire, and the labels it then has in addition to its name and those of its rule."""
 
     alert: str
     signals: Mapping[str, Signal]
@@ -199,7 +199,7 @@ def firing(alert: str) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.alert)
 def test_an_alert_keeps_quiet_waits_fires_and_resolves(binaries: Binaries, tmp_path: Path, case: Case) -> None:
-    rule = next(one for one in ALERTS if one["alert"] == case.alert)
+    rule = next(rule for rule in ALERTS if rule["alert"] == case.alert)
     wait = seconds(rule.get("for", "0s"))
     bad = wait + case.window + 5 * 60
     source = {} if case.alert in NOT_OF_THE_APP else {"source": "app"}
@@ -265,10 +265,10 @@ ONCE = " ".join(str(int(step >= 200)) for step in range(400))
         ),
     ],
 )
-def test_one_failure_at_night_tells_nobody(binaries: Binaries, tmp_path: Path, good: str, bad: str) -> None:
+def test_one_failure_at_night_is_no_alert(binaries: Binaries, tmp_path: Path, good: str, bad: str) -> None:
     up = {f'up{{job="{job}"}}': "1x400" for job in ("app", "collector")}
-    nobody: list[tuple[int, str, list[str]]] = [
+    silent: list[tuple[int, str, list[str]]] = [
         (moment, 'ALERTS{alertstate="firing",alertname!="Watchdog"}', []) for moment in range(0, 12000, 120)
     ]
 
-    assert check(binaries, tmp_path, {**up, good: RARE, bad: ONCE}, nobody) == ""
+    assert check(binaries, tmp_path, {**up, good: RARE, bad: ONCE}, silent) == ""

@@ -37,7 +37,9 @@ def test_what_did_not_arrive_fails_the_demo(run: Run, binaries: Binaries, tmp_pa
     for folder in ("otel_tutor", "collector", "alerts"):
         shutil.copytree(repository / folder, tmp_path / "checkout" / folder)
     naming = tmp_path / "checkout" / "collector" / "naming.yaml"
-    naming.write_text(naming.read_text().replace('"student_questions_total"', '"questions_by_another_name_total"'))
+    entry = '- set(metric.name, "sync_records_processed")'
+    another = '- set(metric.name, "questions_by_another_name") where metric.name == "student.questions"'
+    naming.write_text(naming.read_text().replace(entry, f"{another}\n          {entry}"))
     result = run("demo", "--seconds", "5", PYTHONPATH=str(tmp_path / "checkout"))
 
     assert result.returncode == 1

@@ -14,7 +14,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.tools.doctor.causes import CAUSES, render
+from otel_tutor.tools.doctor import causes
+from otel_tutor.tools.doctor.causes import CAUSES, COMMAND, render
+from otel_tutor.tools.doctor.settings import check_settings
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.polling import wait_for
 from tests.support.command import one_line
@@ -138,8 +140,8 @@ service:
 
 
 def listens(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_another_collector_than_the_stacks_is_noticed(consult: Consult, binaries: Binaries, tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ otel_tutor.pipeline.otlp.SteadyExponentialHistogram = stock
 @pytest.mark.parametrize(
     ("python", "cause", "detail"),
     [
-        (WRONG_CLOCK, "clock", "this one is 600 s ahead"),
+        (WRONG_CLOCK, "clock", "this machine is 600 s ahead"),
         (COARSE, "resolution", "in le=0.1, not in le=0.5"),
     ],
     ids=["clock", "resolution"],
@@ -223,7 +225,7 @@ def without(running: Running, program: str) -> Iterator[None]:
         yield
     finally:
         running.stack.supervisor.start_program(program)
-        wait_for(lambda: {one.name: one.ready for one in running.stack.status()}[program], bool, seconds=30)
+        wait_for(lambda: {status.name: status.ready for status in running.stack.status()}[program], bool, seconds=30)
 
 
 @pytest.mark.parametrize(
@@ -257,5 +259,30 @@ def test_machines_are_told_in_json(consult: Consult) -> None:
     assert (last["hop"], last["cause"], last["ok"]) == ("settings", "disabled", False)
 
 
-def test_readme_has_every_cause(repository: Path) -> None:
-    assert render() in (repository / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_troubleshooting_is_current(repository: Path) -> None:
+    written = (repository / "collector" / "troubleshooting.md").read_text(encoding="utf-8")
+
+    assert written == render(), f"it is out of date: run {COMMAND}"
+
+
+def test_every_cause_that_the_doctor_can_report_is_on_the_page() -> None:
+    """A row that is missing in the table of its module would be reported and not listed."""
+    folder = Path(causes.__file__).parent
+    declared = {key for path in folder.glob("*.py") for key in re.findall(r'Cause\(\s*"([a-z-]+)"', path.read_text())}
+    used = {key for path in folder.glob("*.py") for key in re.findall(r'CAUSES\["([a-z-]+)"\]', path.read_text())}
+
+    assert declared == CAUSES.keys()
+    assert used <= CAUSES.keys()
+
+
+def test_a_variable_is_reported_once_and_notes_come_first() -> None:
+    proxies = {"https_proxy": "http://proxy.example", "http_proxy": "http://proxy.example", "no_proxy": "example.org, other"}
+    variables = {**proxies, "OTEL_SDK_DISABLED": " TRUE ", "OTEL_EXPORTER_OTLP_TIMEOUT": "10000"}
+    findings = list(check_settings(variables, "localhost"))
+
+    assert [(finding.cause and finding.cause.key, finding.stops) for finding in findings] == [
+        ("timeout", False),
+        ("disabled", True),
+        ("proxy", True),
+    ]
+    assert list(check_settings({**proxies, "no_proxy": "localhost"}, "localhost")) == []

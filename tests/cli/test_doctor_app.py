@@ -69,12 +69,12 @@ def test_loggers_that_nobody_hears_are_named(consult: Consult) -> None:
 
 
 def test_a_logger_with_a_handler_of_opentelemetrys_is_heard(consult: Consult) -> None:
-    heard = """
+    source = """
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 logging.getLogger("lessons.billing").addHandler(LoggingHandler())
 logging.getLogger("lessons.billing").propagate = False
 """
-    answer = consult(heard, "lessons:app")
+    answer = consult(source, "lessons:app")
 
     assert answer.returncode == 0, answer.stderr
     assert "note" not in answer.stdout
@@ -105,7 +105,7 @@ def test_an_app_with_another_middleware_is_known_to_count_twice(consult: Consult
         ("lessons:application", "", "has no attribute 'application'"),
         ("lessons:app", "1 / 0", "ZeroDivisionError"),
         ("lessons:app", "raise SystemExit('DATABASE_URL is not set')", "DATABASE_URL is not set"),
-        ("lessons:app", "import os; os._exit(3)", "it said nothing"),
+        ("lessons:app", "import os; os._exit(3)", "no output"),
     ],
 )
 def test_an_app_that_cannot_be_imported_is_one_line(consult: Consult, name: str, source: str, said: str) -> None:

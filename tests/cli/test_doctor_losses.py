@@ -72,9 +72,9 @@ def examined(stack: NativeStack) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeStack]:
     """The one whose Collector is restarted with one fault after the other."""
-    one = started(binaries, tmp_path_factory.mktemp("losses"), lambda _: None)
-    yield one
-    one.down()
+    stack = started(binaries, tmp_path_factory.mktemp("losses"), lambda _: None)
+    yield stack
+    stack.down()
 
 
 def collect_with(stack: NativeStack, overlay: str) -> None:
@@ -82,7 +82,7 @@ def collect_with(stack: NativeStack, overlay: str) -> None:
     stack.supervisor.stop_program("collector")
     (stack.data.parent / "fault.yaml").write_text(overlay, encoding="utf-8")
     stack.supervisor.start_program("collector")
-    assert wait_for(lambda: {one.name: one.ready for one in stack.status()}["collector"], bool, seconds=30)
+    assert wait_for(lambda: {status.name: status.ready for status in stack.status()}["collector"], bool, seconds=30)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,17 @@ def test_prometheus_reaches_every_target_and_alertmanager_the_pager(containers: 
     assert "last watchdog: 2" in page
 
 
+def test_every_alert_has_its_links_at_the_ports_that_are_published(containers: Containers) -> None:
+    answer = httpx2.get(f"http://127.0.0.1:{containers.ports['prometheus']}/api/v1/rules", params={"type": "alert"}).json()
+    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+    grafana = f"http://localhost:{containers.ports['grafana']}/d/otel-tutor-"
+
+    assert rules
+    for rule in rules:
+        assert httpx2.get(rule["annotations"]["runbook_url"]).text.startswith(f"# {rule['name']}\n")
+        assert rule["annotations"]["dashboard_url"].startswith(grafana)
+
+
 def test_the_students_keep_it_busy(containers: Containers) -> None:
     asked = wait_for(lambda: containers.backends.query("sum(increase(student_questions_total[1m])) > 0"), bool, seconds=90)
     assert asked != []

@@ -13,7 +13,7 @@ QUERIES: Final = [
     for board, panel in PANELS
     for number, query in enumerate(panel.queries)
 ]
-_NUMBERS: Final = {name for board in BOARDS for name, _ in board.numbers}
+_NUMBERS: Final = {name for board in BOARDS for name, _ in board.textboxes}
 
 
 def filled(expression: str) -> str:

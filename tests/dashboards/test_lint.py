@@ -10,8 +10,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
 from otel_tutor.settings import shipped_config_dir
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from tests.support.grafana_units import UNITS
 from tests.support.promql import Node, children, left, parse
@@ -30,7 +31,7 @@ RULES: Final = [
     for rule in group["rules"]
     if "record" in rule
 ]
-FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped_config_dir() / "collector" / "naming.yaml"), *OTHERS]
+FAMILIES: Final[list[Series | Other]] = [*read_naming(shipped_config_dir()), *OTHERS]
 # Alerts lead to them and people keep links to them: they stay.
 UIDS: Final = {f"otel-tutor-{name}" for name in ("overview", "api", "rag", "sync", "storage", "slo", "health", "pipeline")}
 # What the stack's own components and Prometheus say of themselves: of no service, and in no reference.
@@ -58,11 +59,11 @@ OVERVIEW: Final = "otel-tutor-overview"  # whether a service is well; which work
 def types() -> Mapping[str, str]:
     """Of every series its type; those of a histogram are counters."""
     found = {name: kind for name, (kind, _) in STACK.items()} | {rule["record"]: "gauge" for rule in RULES}
-    for one in FAMILIES:
-        if one.type == "histogram":
-            found |= {f"{one.name}{ending}": "counter" for ending in ("_bucket", "_sum", "_count")}
+    for family in FAMILIES:
+        if family.type == "histogram":
+            found |= {f"{family.name}{ending}": "counter" for ending in ("_bucket", "_sum", "_count")}
         else:
-            found[one.name] = one.type
+            found[family.name] = family.type
     return found
 
 
@@ -73,9 +74,9 @@ TYPES: Final = types()
 def inventory(parser: str) -> Mapping[str, set[str]]:
     """Of every series the labels it can have; those of a recorded one follow from its rule."""
     found = {name: set(labels) for name, (_, labels) in STACK.items()}
-    for one in FAMILIES:
+    for family in FAMILIES:
         for ending in ("", "_bucket", "_sum", "_count"):
-            found[one.name + ending] = {"job", "instance", *one.labels} | ({"le"} if ending == "_bucket" else set())
+            found[family.name + ending] = {"job", "instance", *family.labels} | ({"le"} if ending == "_bucket" else set())
     for rule in RULES * 2:  # one may read another that comes after it
         found[rule["record"]] = left(parse(parser, rule["expr"]), found) | rule.get("labels", {}).keys()
     return found
@@ -103,11 +104,12 @@ def calls(above: tuple[Node, ...]) -> list[str]:
 def test_data_come_from_the_source_that_is_chosen_and_from_no_other(uid: str) -> None:
     """Rules template-datasource-rule, panel-datasource-rule."""
     first, *others = MADE[uid]["templating"]["list"]
-    using = [*MADE[uid]["panels"], *MADE[uid]["annotations"]["list"], *(one for one in others if one["type"] == "query")]
+    asked = [variable for variable in others if variable["type"] == "query"]
+    using = [*MADE[uid]["panels"], *MADE[uid]["annotations"]["list"], *asked]
 
     assert (first["name"], first["type"], first["query"]) == ("datasource", "datasource", "prometheus")
-    assert all(one["datasource"] == {"type": "prometheus", "uid": "${datasource}"} for one in using)
-    assert json.dumps(MADE[uid]).count('"datasource": {') == len(using)  # and nobody else names one
+    assert all(part["datasource"] == {"type": "prometheus", "uid": "${datasource}"} for part in using)
+    assert json.dumps(MADE[uid]).count('"datasource": {') == len(using)  # and no other part names one
 
 
 @pytest.mark.parametrize(("board", "panel"), PANELS)
@@ -133,8 +135,10 @@ def test_panels_are_on_the_grid_and_not_on_each_other(uid: str) -> None:
     places = [panel["gridPos"] for panel in MADE[uid]["panels"]]
     cells = [
         (column, row)
-        for one in places
-        for column, row in itertools.product(range(one["x"], one["x"] + one["w"]), range(one["y"], one["y"] + one["h"]))
+        for place in places
+        for column, row in itertools.product(
+            range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        )
     ]
 
     assert all(0 <= column < 24 for column, _ in cells)
@@ -152,16 +156,21 @@ def test_a_dashboard_cannot_be_edited_and_keeps_its_uid() -> None:
 @pytest.mark.parametrize("uid", MADE)
 def test_variables_follow_the_time_range_and_the_services_chosen(uid: str) -> None:
     """Rules template-job-rule, template-instance-rule, template-label-promql-rule, template-on-time-change-reload-rule."""
-    variables = {one["name"]: one for one in MADE[uid]["templating"]["list"]}
+    variables = {variable["name"]: variable for variable in MADE[uid]["templating"]["list"]}
     asked = " ".join(target["expr"] for panel in MADE[uid]["panels"] for target in panel["targets"])
 
     assert {"datasource", *re.findall(r"\$(?!__)(\w+)", asked)} == variables.keys()
     assert variables["service"]["query"] == "label_values(process_uptime_seconds, job)"
-    for name, one in variables.items():
-        if one["type"] == "query":
-            assert (one["refresh"], one["multi"], one["includeAll"], one["allValue"]) == (2, True, True, ".*")
-            assert name == "service" or re.fullmatch(r'label_values\(\w+{job=~"\$service"}, \w+\)', one["query"])
-            assert re.findall(r"\((\w+)", one["query"])[0] in TYPES
+    for name, variable in variables.items():
+        if variable["type"] == "query":
+            assert (variable["refresh"], variable["multi"], variable["includeAll"], variable["allValue"]) == (
+                2,
+                True,
+                True,
+                ".*",
+            )
+            assert name == "service" or re.fullmatch(r'label_values\(\w+{job=~"\$service"}, \w+\)', variable["query"])
+            assert re.findall(r"\((\w+)", variable["query"])[0] in TYPES
 
 
 @pytest.mark.parametrize("uid", MADE)
@@ -181,7 +190,7 @@ def test_a_query_is_about_the_services_and_workers_chosen(
     for target in panel["targets"]:
         for series, _ in read(tree(parser, target)):
             name = series["name"]
-            chosen = {(one["name"], one["type"], one["value"]) for one in series["matchers"]}
+            chosen = {(matcher["name"], matcher["type"], matcher["value"]) for matcher in series["matchers"]}
             of_service = name in STACK or name in OF_ALL_SERVICES or ("job", "=~", "service") in chosen
             of_all = ":" in name or name in STACK or name in OF_ALL_WORKERS or board["uid"] == OVERVIEW
             assert name in TYPES, f"{name} is no series"
@@ -215,6 +224,6 @@ def test_the_labels_of_a_legend_survive(
 
 @pytest.mark.parametrize("uid", MADE)
 def test_annotations_are_promql_with_a_title(parser: str, uid: str) -> None:
-    for one in MADE[uid]["annotations"]["list"]:
-        ((series, _),) = read(tree(parser, one))
-        assert (series["name"], one["titleFormat"]) == ("ALERTS", "{{alertname}}")
+    for annotation in MADE[uid]["annotations"]["list"]:
+        ((series, _),) = read(tree(parser, annotation))
+        assert (series["name"], annotation["titleFormat"]) == ("ALERTS", "{{alertname}}")

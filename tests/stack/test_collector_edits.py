@@ -40,7 +40,16 @@ def test_a_bucket_is_added_by_one_edit(running: Running, edit: Callable[[str, st
 
 
 def test_a_family_is_renamed_by_one_edit(running: Running, edit: Callable[[str, str], None]) -> None:
-    edit('set(metric.name, "system_memory_usage_bytes")', 'set(metric.name, "host_memory_bytes")')
+    edit('set(metric.name, "db_client_connections_max")', 'set(metric.name, "database_connections_max")')
+
+    assert seen(running, 'database_connections_max{job="tutor"}')
+
+
+def test_a_family_without_an_entry_gets_a_name_by_one_line(running: Running, edit: Callable[[str, str], None]) -> None:
+    connections = '- set(metric.name, "db_client_connections") where metric.name == "db.client.connection.count"\n'
+    edit(
+        connections, f'{connections}          - set(metric.name, "host_memory") where metric.name == "system.memory.usage"\n'
+    )
 
     assert seen(running, 'host_memory_bytes{job="tutor"}')
 

@@ -107,6 +107,8 @@ def test_overlays_swap_the_store_of_metrics_and_add_one_of_traces(elsewhere: tup
 
     assert wait_for(counted, lambda seen: seen == sum(load.requests.values()), seconds=40) == sum(load.requests.values())
     assert second.query('rag_retrieval_duration_seconds_bucket{le="0.5"}')
+    for name in ("system_memory_usage_bytes", "student_questions_total", "sync_records_processed_total"):
+        assert wait_for(functools.partial(second.query, name), bool, seconds=30), name
     assert base.query('http_requests_total{job="tutor"}') == []
     for traces in (base, second):
         assert wait_for(functools.partial(operations, traces, "tutor"), lambda seen: "rag.query" in seen, seconds=30)

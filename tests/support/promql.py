@@ -28,7 +28,7 @@ def parse(prometheus: str, expression: str) -> Node:
 def selectors(node: Node) -> Iterator[Selector]:
     kind = node.get("type")
     if kind in ("vectorSelector", "matrixSelector"):
-        chosen = frozenset(one["name"] for one in node["matchers"] if one["name"] != "__name__")
+        chosen = frozenset(matcher["name"] for matcher in node["matchers"] if matcher["name"] != "__name__")
         yield Selector(node["name"], chosen, node["range"] / 1000 if kind == "matrixSelector" else None)
     for child in children(node):
         yield from selectors(child)
@@ -58,11 +58,11 @@ def left(node: Node, inventory: Mapping[str, set[str]]) -> set[str]:
         grouping = set(node.get("grouping") or ())
         return left(node["expr"], inventory) - grouping if node.get("without") else grouping
     if kind == "call":
-        kept = set().union(*(left(one, inventory) for one in node.get("args") or ()))
+        kept = set().union(*(left(argument, inventory) for argument in node.get("args") or ()))
         return kept - {"le"} if node["func"]["name"] == "histogram_quantile" else kept
     if kind == "binaryExpr":
         return _of_two(node, left(node["lhs"], inventory), left(node["rhs"], inventory))
-    return set().union(*(left(one, inventory) for one in children(node)))
+    return set().union(*(left(child, inventory) for child in children(node)))
 
 
 def _of_two(node: Node, first: set[str], second: set[str]) -> set[str]:

@@ -22,7 +22,11 @@ def check(
 ) -> str:
     """What promtool objects to: at each time (seconds), the series that the expression shall have."""
     tests = [
-        {"eval_time": f"{seconds}s", "expr": expression, "exp_samples": [{"labels": one, "value": 1} for one in wanted]}
+        {
+            "eval_time": f"{seconds}s",
+            "expr": expression,
+            "exp_samples": [{"labels": labels, "value": 1} for labels in wanted],
+        }
         for seconds, expression, wanted in expected
     ]
     inputs = [{"series": name, "values": text} for name, text in series.items()]

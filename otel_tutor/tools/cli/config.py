@@ -10,6 +10,7 @@ from otel_tutor.settings import data_folder
 from otel_tutor.tools.cli.options import overlay_option
 from otel_tutor.tools.cli.progress import build_binaries
 from otel_tutor.tools.cli.running import choose_ports
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.objectives import read_objectives
 from otel_tutor.tools.stack.configuration import check_by_components, check_yaml, collector_files
 from otel_tutor.tools.stack.dashboards import check_dashboards
@@ -31,13 +32,21 @@ def config() -> None:
 )
 @overlay_option
 def check(overlays: tuple[str, ...]) -> None:
-    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards."""
+    """Have Collector, Jaeger, Prometheus and Alertmanager check their files, and the queries of rules and dashboards.
+
+    A family whose statements in naming.yaml are valid but cannot be interpreted here is listed with the reason.
+    """
     source = active_config_dir()
     check_yaml(source)
-    read_objectives(source)
+    families, objectives = read_naming(source), read_objectives(source)
     binaries = build_binaries(Console(stderr=True))
     check_by_components(binaries, source, _environment(binaries), overlays)
     check_dashboards(binaries, source)
+    for family in families:
+        if family.uninterpreted:
+            click.echo(f"{family.name} cannot be interpreted: {family.uninterpreted}")
+    for sentence in objectives.unchecked:
+        click.echo(sentence)
     click.echo(f"Everything in {source} is valid.")
 
 

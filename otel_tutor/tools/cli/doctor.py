@@ -1,6 +1,5 @@
 """`otel-tutor doctor`: one metric, trace and log line, followed from here to where they are kept."""
 
-import dataclasses
 import json
 
 import click
@@ -34,7 +33,7 @@ def doctor(app: str, as_json: bool) -> None:
     console, stopped = Console(soft_wrap=True, highlight=False), None
     for finding in examine(ports, app=app, configuration=configuration):
         if as_json:
-            click.echo(json.dumps({**dataclasses.asdict(finding), "ok": not finding.cause, "line": finding.line}))
+            click.echo(json.dumps(finding.as_json()))
         else:
             _show(console, finding)
         stopped = finding if finding.cause and finding.stops else stopped

@@ -32,19 +32,20 @@ def drill(names: tuple[str, ...], ports: Mapping[str, int]) -> None:
     half hour of NoStudentActivity is a minute. A drill takes two to six minutes.
     """
     check_extra()
-    from otel_tutor.tools.exercise.drills import DRILLS, NOT_DRILLED
+    from otel_tutor.tools.exercise.drills import DRILLS, not_drilled
 
     console = Console(soft_wrap=True, highlight=False)
     if not names:
         for possible in DRILLS.values():
             console.print(f"{possible.alert:<24} {possible.fault}")
-        for name, reason in NOT_DRILLED.items():
+        for name, reason in not_drilled().items():
             console.print(f"{name:<24} no drill: {reason}")
         return
     chosen = list(DRILLS) if names == ("all",) else list(names)
     for name in chosen:
         if name not in DRILLS:
-            why = f"has no drill: {NOT_DRILLED[name]}" if name in NOT_DRILLED else "is no alert with a drill"
+            excuse = not_drilled().get(name)
+            why = f"has no drill: {excuse}" if excuse else "is no alert with a drill"
             raise click.UsageError(f"{name} {why}; `otel-tutor drill` lists the drills")
     _drill_all(console, chosen, choose_ports(ports))
 

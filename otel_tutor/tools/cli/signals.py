@@ -13,8 +13,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from otel_tutor.errors import StackError
-from otel_tutor.naming import Series, read_naming
+from otel_tutor.naming import Series
 from otel_tutor.tools.cli.running import find_running_stack, running_ports
+from otel_tutor.tools.naming import Family, read_naming
 from otel_tutor.tools.reference import OTHERS, Other
 from otel_tutor.tools.stack.backends import NEWEST, WINDOW, Backends, Span, tree
 from otel_tutor.tools.stack.project import active_config_dir
@@ -33,9 +34,8 @@ def metrics(pattern: str) -> None:
 
     The value of a counter is its sum, of a gauge its highest value, of a histogram the number of its measurements.
     """
-    naming = read_naming(active_config_dir() / "collector" / "naming.yaml")
-    every: list[Series | Other] = [*naming, *OTHERS]
-    families = [family for family in every if fnmatch.fnmatch(family.name, pattern)]
+    known: list[Series | Other] = [*read_naming(active_config_dir()), *OTHERS]
+    families = [family for family in known if fnmatch.fnmatch(family.name, pattern)]
     if not families:
         raise StackError(f"no family matches {pattern!r}: `otel-tutor metrics` lists all of them")
     values, console = _values(families), Console(highlight=False)
@@ -45,6 +45,9 @@ def metrics(pattern: str) -> None:
         console.print(f"{family.name:<{width}}  {family.type:<9}  {values.get(family.name, '-')}", soft_wrap=True)
         labels = f" By {', '.join(family.labels)}." if family.labels else ""
         console.print(Padding(f"{family.meaning}{labels}", (0, 0, 0, 4), expand=False), style="dim")
+        if isinstance(family, Family) and family.uninterpreted:
+            note = Text(f"It may be different: {family.uninterpreted}.", "yellow")
+            console.print(Padding(note, (0, 0, 0, 4), expand=False))
 
 
 def _values(families: Sequence[Series | Other]) -> Mapping[str, str]:

@@ -1,1 +1,1 @@
-"""Why is nothing to be seen? A canary of each signal, sent with the app's own settings and followed to where it is kept."""
+"""Diagnose missing telemetry: one signal of each kind is sent with the app's own settings and followed to its backend."""

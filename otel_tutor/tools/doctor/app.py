@@ -1,4 +1,4 @@
-"""What the app itself gives away when it is imported: loggers that nobody hears, and a second instrumentation."""
+"""What an imported app shows by itself: loggers whose lines reach no backend, and a second instrumentation."""
 
 import functools
 import importlib
@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["instrumented_twice", "load", "unheard_loggers"]
 
 # Of telemetry itself, which is kept out of telemetry, and access logs: each request is a span.
-_LEFT_OUT = ("opentelemetry", "grpc", "otel_tutor", "uvicorn.access", "gunicorn.access")
+_IGNORED = ("opentelemetry", "grpc", "otel_tutor", "uvicorn.access", "gunicorn.access")
 
 
 def load(name: str) -> Any:
@@ -24,12 +24,13 @@ def load(name: str) -> Any:
 
 
 def unheard_loggers() -> list[str]:
-    """The loggers whose lines get to handlers of their own, and to none of OpenTelemetry's."""
-    known = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
-    return sorted(name for name, logger in known.items() if _is_deaf(logger) and not _is_left_out(name))
+    """The loggers whose lines reach only their own handlers, and none of OpenTelemetry's."""
+    known = logging.root.manager.loggerDict.items()
+    loggers = {name: logger for name, logger in known if isinstance(logger, logging.Logger)}
+    return sorted(name for name, logger in loggers.items() if _is_unheard(logger) and not _is_ignored(name))
 
 
-def _is_deaf(logger: logging.Logger) -> bool:
+def _is_unheard(logger: logging.Logger) -> bool:
     if logger.propagate or logger.disabled or any(map(_is_opentelemetrys, logger.handlers)):
         return False
     silenced = logger.handlers and all(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
@@ -37,13 +38,12 @@ def _is_deaf(logger: logging.Logger) -> bool:
 
 
 def _is_opentelemetrys(handler: logging.Handler) -> bool:
-    return any(
-        base.__name__ == "LoggingHandler" for base in type(handler).__mro__
-    )  # there are two such, here and in the SDK
+    # There are two classes of this name, in the SDK and in the instrumentation.
+    return any(base.__name__ == "LoggingHandler" for base in type(handler).__mro__)
 
 
-def _is_left_out(name: str) -> bool:
-    return any(name == one or name.startswith(f"{one}.") for one in _LEFT_OUT)
+def _is_ignored(name: str) -> bool:
+    return any(name == ignored or name.startswith(f"{ignored}.") for ignored in _IGNORED)
 
 
 def instrumented_twice(app: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The canary: a process that configures telemetry as an app would, sends one of each signal, and says under which names.
+"""The canary: a process that configures telemetry as an app does, sends one of each signal, and prints under which names.
 
     python -m otel_tutor.tools.doctor.canary [MODULE:NAME]
 
@@ -16,48 +16,50 @@ from typing import Any, Final
 
 from otel_tutor.tools.stack.output import last_line
 
-__all__ = ["NAME", "send"]
+__all__ = ["NAME", "log_to_stderr", "run", "send", "send_from_app", "send_signals"]
 
-NAME: Final = "otel-tutor-doctor"  # the service under which it is found; no alert is about it
-_RUNS: Final = 600  # seconds: runs are told apart by a label, whose values come round long after a run is forgotten
-_SECONDS: Final = 60  # until the canary itself is given up
+NAME: Final = "otel-tutor-doctor"  # the service that it reports as; no alert is about it
+# The label `run` tells runs apart. Its values repeat after this many seconds, longer than the Collector shows a run (180 s).
+_RUNS: Final = 600
+_SECONDS: Final = 60  # a canary that takes longer has failed
 _FLUSH_SECONDS: Final = 8
 
 
 def send(environ: Mapping[str, str] = os.environ, app: str = "") -> dict[str, Any]:
-    """Run the canary, in the process of an app if it is named. What it answers:
+    """Run the canary, in the process of an app if one is named. The answer has these keys:
 
-    `trace_id`, `service`, `run`, `endpoint`, `seconds`, `said`: what the SDK logged; or `refused`, a line.
-    Of an app: `imported`, in seconds, `unheard`, a list of loggers, and `twice`; or `unimportable`, a line.
+    `trace_id`, `service`, `run`, `endpoint`, `seconds`, and `output`, what the SDK logged; or `refused`, a line.
+    For an app also `imported`, in seconds, `unheard`, a list of loggers, and `twice`; or `unimportable`, a line.
     """
     command = [sys.executable, "-m", "otel_tutor.tools.doctor.canary", *([app] if app else [])]
-    # An app that does not name itself is the doctor here, too: else its gauges have one worker more for minutes.
+    # Without this, an app that does not name itself would show as another worker of its service for some minutes.
     environment = {**environ, **({"OTEL_SERVICE_NAME": NAME} if app else {})}
     try:
         answer = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=_SECONDS, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        return {"unimportable" if app else "refused": f"it did not end within {_SECONDS} s", "said": ""}
+        return {"unimportable" if app else "refused": f"it did not end within {_SECONDS} s", "output": ""}
     for line in reversed(answer.stdout.splitlines()):
         try:
-            return {**json.loads(line)[NAME], "said": answer.stderr}
+            return {**json.loads(line)[NAME], "output": answer.stderr}
         except (KeyError, TypeError, ValueError):
             continue  # an app may print as well
-    return {"unimportable" if app else "refused": last_line(answer.stderr), "said": answer.stderr}
+    return {"unimportable" if app else "refused": last_line(answer.stderr), "output": answer.stderr}
 
 
-def _sing(name: str) -> dict[str, Any]:
+def run(name: str) -> dict[str, Any]:
+    """Send the canary from this process, with the app of this name if there is one."""
     from otel_tutor.errors import OtelTutorError
 
     try:
-        return _beside(name) if name else _sung()
+        return send_from_app(name) if name else send_signals()
     except OtelTutorError as error:
         return {"refused": str(error)}
 
 
-def _beside(name: str) -> dict[str, Any]:
-    """Sing in the process of an app."""
+def send_from_app(name: str) -> dict[str, Any]:
+    """Import an app and send the canary from its process."""
     from otel_tutor.errors import OtelTutorError
     from otel_tutor.tools.doctor.app import instrumented_twice, load, unheard_loggers
 
@@ -70,11 +72,11 @@ def _beside(name: str) -> dict[str, Any]:
         return {"unimportable": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
     took = time.monotonic() - started
     _configured()
-    return {"imported": took, "unheard": unheard_loggers(), "twice": instrumented_twice(app), **_sung()}
+    return {"imported": took, "unheard": unheard_loggers(), "twice": instrumented_twice(app), **send_signals()}
 
 
 def _configured() -> Any:
-    """The pipeline as the app has configured it, else as the doctor does; called again, it is the same one."""
+    """The pipeline that the app has configured, else the doctor's own; a second call returns the same one."""
     import otel_tutor
     from otel_tutor.errors import ConfigurationError
     from otel_tutor.lifecycle import providers
@@ -86,7 +88,8 @@ def _configured() -> Any:
     return running
 
 
-def _sung() -> dict[str, Any]:
+def send_signals() -> dict[str, Any]:
+    """Send a metric, a trace and a log line, and shut telemetry down."""
     import otel_tutor
     from otel_tutor.lifecycle import settings_in_effect
     from otel_tutor.recording.instruments import record
@@ -94,30 +97,30 @@ def _sung() -> dict[str, Any]:
     from otel_tutor.tracing import get_current_trace_id, trace_operation
 
     started, running = time.monotonic(), _configured()
-    run = str(int(time.time()) % _RUNS)
-    _listen()
-    record(HISTOGRAM, 0, {"run": run})
+    label = str(int(time.time()) % _RUNS)
+    log_to_stderr()
+    record(HISTOGRAM, 0, {"run": label})
     running.flush(_FLUSH_SECONDS / 2)
     with trace_operation("doctor.canary", {}):
         logging.getLogger(NAME).warning("a canary of otel-tutor doctor")
         trace_id = get_current_trace_id()
     for value in MEASURED:
-        record(HISTOGRAM, value, {"run": run})
+        record(HISTOGRAM, value, {"run": label})
     running.flush(_FLUSH_SECONDS / 2)
     otel_tutor.shutdown()
-    answer = {"trace_id": trace_id, "run": run, "seconds": time.monotonic() - started}
+    answer = {"trace_id": trace_id, "run": label, "seconds": time.monotonic() - started}
     if settings := settings_in_effect():
         answer |= {"service": settings.service_name, "endpoint": settings.endpoint}
     return answer
 
 
-def _listen() -> None:
-    """Have what the SDK complains of on stderr, whatever an app has made of logging."""
-    complaints = logging.getLogger("otel_tutor")
-    complaints.disabled = False  # logging.config disables what it does not know
-    complaints.addHandler(logging.StreamHandler())
+def log_to_stderr() -> None:
+    """Write the SDK's warnings to stderr, however the app has configured logging."""
+    logger = logging.getLogger("otel_tutor")
+    logger.disabled = False  # logging.config disables every logger that it does not know
+    logger.addHandler(logging.StreamHandler())
 
 
 if __name__ == "__main__":
     named = sys.argv.pop(1) if sys.argv[1:] else ""  # the app finds a command line without arguments
-    print(json.dumps({NAME: _sing(named)}), flush=True)  # noqa: T201
+    print(json.dumps({NAME: run(named)}), flush=True)  # noqa: T201 - the parent process reads it

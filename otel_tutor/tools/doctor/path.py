@@ -1,4 +1,4 @@
-"""The way of the canary, hop by hop, and which cause it is that stops it."""
+"""The way of the canary, hop by hop, and the cause that stops it."""
 
 import os
 import socket
@@ -13,17 +13,29 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.settings import Settings, shipped_config_dir
 from otel_tutor.tools.doctor.canary import send
-from otel_tutor.tools.doctor.causes import traps
-from otel_tutor.tools.doctor.collector import Account
-from otel_tutor.tools.doctor.finding import Finding
-from otel_tutor.tools.doctor.stores import kept
+from otel_tutor.tools.doctor.collector import CollectorCounters
+from otel_tutor.tools.doctor.finding import Cause, Finding, Symptom, by_key
+from otel_tutor.tools.doctor.settings import check_settings
+from otel_tutor.tools.doctor.stores import TWICE, check_backends
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
-__all__ = ["examine"]
+__all__ = ["CAUSES", "examine"]
 
+# fmt: off
+CAUSES: Final = by_key(
+    Cause("refused", Symptom.NOTHING, "configure() refuses a setting", "fix the setting that it names"),
+    Cause("no-listener", Symptom.NOTHING, "no program listens at the OTLP endpoint", "run `otel-tutor up`, or set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's address"),
+    Cause("not-collector", Symptom.NOTHING, "the program at the OTLP endpoint does not accept OTLP over gRPC", "set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's gRPC port, 4317 by default"),
+    Cause("unauthenticated", Symptom.NOTHING, "the Collector requires a bearer token, and the app sent another one or none", "set OTEL_EXPORTER_OTLP_HEADERS to a token of the Collector's token file"),
+    Cause("app", Symptom.NOTHING, "the app cannot be imported", "fix the error, or name the app as uvicorn does, MODULE:NAME, in the folder that contains MODULE"),
+    Cause("tls", Symptom.NOTHING, "only one end uses TLS, or one end does not trust the other's certificate", "use https:// in the endpoint for TLS, http:// without; set OTEL_EXPORTER_OTLP_CERTIFICATE for a private authority"),
+    Cause("loggers", Symptom.NO_LOGS, "loggers do not propagate, and have no OpenTelemetry handler", "set their propagate to True, or add OpenTelemetry's LoggingHandler to them; for uvicorn's and gunicorn's, call configure() after the app has set up logging"),
+)
+# fmt: on
 _NAMED: Final = 5  # loggers; the rest is a number
-_SIGNS: Final = (  # in what the SDK says
+_FAILED: Final = "telemetry is not getting through"  # what the SDK logs when an export fails
+_SIGNS: Final = (  # in what the SDK logs
     ("UNAUTHENTICATED", "unauthenticated"),
     ("PERMISSION_DENIED", "unauthenticated"),
     ("SSL", "tls"),
@@ -50,36 +62,34 @@ def _hops(ports: Ports, environ: Mapping[str, str], app: str, configuration: Pat
     try:
         endpoint = Settings.read(environ=environ).endpoint
     except ConfigurationError as error:
-        yield Finding(hop="settings", cause="refused", detail=str(error))
+        yield Finding(hop="settings", cause=CAUSES["refused"], detail=str(error))
         return
-    stops, hurts = traps(environ, urlsplit(endpoint).hostname or LOOPBACK)
-    yield from (Finding(hop="settings", cause=cause, stops=False) for cause in hurts)
-    yield from (Finding(hop="settings", cause=cause) for cause in stops)
+    yield from check_settings(environ, urlsplit(endpoint).hostname or LOOPBACK)
     yield Finding(hop="settings")
-    account = Account(ports)
-    if app:  # it may know another endpoint than the environment
+    counters = CollectorCounters(ports)
+    if app:  # it may use another endpoint than the environment's
         canary = send(environ, app)
         yield from _app(canary)
         yield _endpoint(canary["endpoint"], ports)
     else:
         yield _endpoint(endpoint, ports)
         canary = send(environ)
-    yield from _sent(canary, account)
+    yield from _sent(canary, counters)
     with Backends(ports) as backends:
-        yield from kept(backends, ports, canary, configuration)
+        yield from check_backends(backends, ports, canary, configuration)
 
 
 def _app(canary: Mapping[str, Any]) -> Iterator[Finding]:
-    if why := canary.get("unimportable"):
-        yield Finding(hop="app", cause="app", detail=why)
-    if why := canary.get("refused"):
-        yield Finding(hop="app", cause="refused", detail=why)
+    if reason := canary.get("unimportable"):
+        yield Finding(hop="app", cause=CAUSES["app"], detail=reason)
+    if reason := canary.get("refused"):
+        yield Finding(hop="app", cause=CAUSES["refused"], detail=reason)
     yield Finding(hop="app", seconds=canary["imported"])
-    if unheard := canary["unheard"]:
-        more = f" and {len(unheard) - _NAMED} more" if len(unheard) > _NAMED else ""
-        yield Finding(hop="app", cause="loggers", detail=", ".join(unheard[:_NAMED]) + more, stops=False)
+    if loggers := canary["unheard"]:
+        more = f" and {len(loggers) - _NAMED} more" if len(loggers) > _NAMED else ""
+        yield Finding(hop="app", cause=CAUSES["loggers"], detail=", ".join(loggers[:_NAMED]) + more, stops=False)
     if canary["twice"]:
-        yield Finding(hop="app", cause="twice", stops=False)
+        yield Finding(hop="app", cause=TWICE, stops=False)
 
 
 def _endpoint(endpoint: str, ports: Ports) -> Finding:
@@ -89,17 +99,19 @@ def _endpoint(endpoint: str, ports: Ports) -> Finding:
         socket.create_connection((host, port), timeout=3).close()
     except OSError:
         detail = f"{host}:{port}" + (f"; this stack's Collector is at {ports['otlp']}" if port != ports["otlp"] else "")
-        return Finding(hop="OTLP endpoint", seconds=time.monotonic() - started, cause="no-listener", detail=detail)
+        took = time.monotonic() - started
+        return Finding(hop="OTLP endpoint", seconds=took, cause=CAUSES["no-listener"], detail=detail)
     return Finding(hop="OTLP endpoint", seconds=time.monotonic() - started)
 
 
-def _sent(canary: Mapping[str, Any], account: Account) -> Iterator[Finding]:
-    hop, said = "SDK to Collector", canary["said"]
+def _sent(canary: Mapping[str, Any], counters: CollectorCounters) -> Iterator[Finding]:
+    hop, output = "SDK to Collector", canary["output"]
     if refused := canary.get("refused"):
-        yield Finding(hop=hop, cause="refused", detail=refused)
+        yield Finding(hop=hop, cause=CAUSES["refused"], detail=refused)
         return
     sent = Finding(hop=hop, seconds=canary["seconds"])
-    if EXPORT_FAILING in said and not account.refused():
-        yield replace(sent, cause=next((cause for sign, cause in _SIGNS if sign in said), "not-collector"))
+    if EXPORT_FAILING in output and not counters.refused():
+        key = next((key for sign, key in _SIGNS if sign in output), "not-collector")
+        yield replace(sent, cause=CAUSES[key])
     yield sent
-    yield from account.findings()
+    yield from counters.findings()

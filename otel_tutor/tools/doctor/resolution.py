@@ -1,7 +1,7 @@
 """Whether a measurement comes back from Prometheus in the bucket it belongs to.
 
-The canary records 0 and sends it, then what is in MEASURED. An SDK that loses its resolution over an interval of zeros has
-0.11 below a bound of 0.1; of a list of naming.yaml that lacks its leading 0.0, the first bucket is lost.
+The canary records 0 and sends it, then what is in MEASURED. Two faults show: an SDK that loses its resolution over an
+interval of zeros puts 0.11 below a bound of 0.1, and a list of naming.yaml without its leading 0.0 loses its first bucket.
 """
 
 from collections import Counter
@@ -10,35 +10,49 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-import yaml
-
 from otel_tutor.catalogue import Instrument, Kind
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.tools.naming import read_naming
 from otel_tutor.tools.stack.backends import Backends
 
-__all__ = ["HISTOGRAM", "MEASURED", "lost"]
+__all__ = ["HISTOGRAM", "MEASURED", "misplaced_buckets"]
 
 HISTOGRAM: Final = Instrument("otel_tutor.doctor.duration", Kind.HISTOGRAM, "s", (), "What otel-tutor doctor looks for.")
 MEASURED: Final = (0.0005, 0.11, 0.11)
-_WIDTH: Final = 0.05  # of an exponential bucket
-_ANYTHING_ELSE: Final = "metric.type == METRIC_DATA_TYPE_EXPONENTIAL_HISTOGRAM"
+_WIDTH: Final = 0.05  # of an exponential bucket: a value so near to a bound may be counted on either side
+_INFINITY: Final = float("inf")
 
 
-def lost(backends: Backends, selector: str, configuration: Path) -> str:
-    """Which buckets a run's measurements are in, and which they should be in, in words; nothing where that is the same.
+def misplaced_buckets(backends: Backends, selector: str, configuration: Path) -> str:
+    """Which buckets a run's measurements are in, and which they should be in, in words; empty where that is the same.
 
-    `selector` is of the run's series. The list in naming.yaml, whatever a user has made of it, says what should be.
+    `selector` is of the run's series. The list in naming.yaml, with all that a user has edited, says what should be.
     """
     samples = backends.query(f"otel_tutor_doctor_duration_seconds_bucket{selector}")
-    found = _apart({float(one.labels["le"]): one.value for one in samples})
-    bounds = {bound for bound in _listed(configuration) if bound} or set(found)
-    if not found or any(abs(bound - value) < _WIDTH * value for bound in bounds for value in MEASURED):
-        return ""  # nothing to compare, or on either side of a bound and right
-    if 0.0 in found:
-        bounds.add(0.0)  # a Collector from 0.165 on shows the list's first bound
-    due = Counter(_first(bounds, value) for value in (0.0, *MEASURED))
-    missed = [bound for bound in due if found.get(bound, 0) < due[bound]]
-    instead = [bound for bound in found if found[bound] > due[bound]]
+    counts = _apart({float(sample.labels["le"]): sample.value for sample in samples})
+    bounds = _bounds(counts, configuration)
+    if not counts or any(abs(bound - value) < _WIDTH * value for bound in bounds for value in MEASURED):
+        return ""  # nothing to compare
+    expected = Counter(_bucket(bounds, value) for value in (0.0, *MEASURED))
+    missed = [bound for bound in expected if counts.get(bound, 0) < expected[bound]]
+    instead = [bound for bound in counts if counts[bound] > expected[bound]]
     return f"in {_words(instead)}, not in {_words(missed)}" if missed else ""
+
+
+def _bounds(counts: Mapping[float, float], configuration: Path) -> set[float]:
+    """The bounds that the measurements should be counted under."""
+    bounds = {bound for bound in _listed(configuration) if bound} or set(counts)
+    # A Collector from 0.165 on shows the list's first bound, 0.0, as a bucket.
+    return bounds | ({0.0} & counts.keys())
+
+
+def _listed(configuration: Path) -> tuple[float, ...]:
+    """The list that naming.yaml has for a histogram without an entry; empty where that is not known."""
+    try:
+        (family, *_) = read_naming(configuration, [HISTOGRAM])
+    except ConfigurationError:
+        return ()
+    return () if family.uninterpreted else family.listed
 
 
 def _apart(cumulative: Mapping[float, float]) -> Mapping[float, float]:
@@ -47,26 +61,9 @@ def _apart(cumulative: Mapping[float, float]) -> Mapping[float, float]:
     return {bound: count - before for (_, before), (bound, count) in pairwise(inner)}
 
 
-def _first(bounds: Iterable[float], value: float) -> float:
-    return min((bound for bound in bounds if bound >= value), default=float("inf"))
+def _bucket(bounds: Iterable[float], value: float) -> float:
+    return min((bound for bound in bounds if bound >= value), default=_INFINITY)
 
 
 def _words(bounds: Iterable[float]) -> str:
-    return " and ".join("le=+Inf" if bound == float("inf") else f"le={bound:g}" for bound in bounds) or "any"
-
-
-def _listed(configuration: Path) -> list[float]:
-    """The numbers of the list that naming.yaml has for a histogram without an entry of its own."""
-    try:
-        text = (configuration / "collector" / "naming.yaml").read_text(encoding="utf-8")
-        groups = yaml.safe_load(text)["processors"]["transform/naming"]["metric_statements"]
-        (statement,) = [
-            one
-            for group in groups
-            if group.get("conditions") == [_ANYTHING_ELSE]
-            for one in group["statements"]
-            if one.startswith("convert_exponential_histogram_to_histogram(")
-        ]
-        return [float(number) for number in statement.partition("[")[2].partition("]")[0].split(",")]
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return []  # not here, or written another way: then what came back is all there is to go by
+    return " and ".join("le=+Inf" if bound == _INFINITY else f"le={bound:g}" for bound in bounds) or "any"

@@ -21,12 +21,13 @@ import psutil
 from otel_tutor.demo import faults
 from otel_tutor.demo.faults import Faults
 from otel_tutor.demo.settings import Settings
+from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.environment import DrillEnvironment
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 
-__all__ = ["DRILLS", "NOT_DRILLED", "Drill", "Outcome", "run_drill"]
+__all__ = ["DRILLS", "Drill", "Outcome", "not_drilled", "run_drill"]
 
 _DETECT_SECONDS: Final = 240
 _RESOLVE_SECONDS: Final = 600
@@ -212,11 +213,14 @@ _EVERY: Final = (
 )
 DRILLS: Final[Mapping[str, Drill]] = {drill.alert: drill for drill in _EVERY}
 
-NOT_DRILLED: Final[Mapping[str, str]] = {
-    "HighMemoryUsage": "it would take 12 GB of the machine's memory",
-    "LowDiskSpace": "it would fill the disk of the machine",
-    "Watchdog": "it always fires: the pager's page shows when it last arrived",
-}
+_REASON: Final = re.compile(r"^## Drill\n\nNot drilled: (.+?)\.$", re.MULTILINE | re.DOTALL)
+
+
+def not_drilled() -> Mapping[str, str]:
+    """Of each alert without a drill the reason, from its runbook: `Not drilled: reason.` under the heading `Drill`."""
+    pages = sorted((shipped_config_dir() / "alerts" / "runbooks").glob("*.md"))
+    reasons = {page.stem: _REASON.search(page.read_text(encoding="utf-8")) for page in pages}
+    return {alert: " ".join(reason[1].split()) for alert, reason in reasons.items() if reason}
 
 
 def run_drill(drill: Drill, environment: DrillEnvironment, on_progress: Callable[[str], None] = lambda _: None) -> Outcome:

@@ -11,6 +11,7 @@ import yaml
 
 from otel_tutor.errors import StackError
 from otel_tutor.tools.objectives import write_rules
+from otel_tutor.tools.rules import add_links
 from otel_tutor.tools.stack.components import COMPONENTS
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.output import last_line
@@ -125,7 +126,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def _rewrite_ports(target: Path, ports: Ports) -> None:
     """Give the links that people open the ports of this machine; other addresses stay."""
-    for path in (target / "alerts").glob("r*/*.*"):  # receivers, rules, runbooks
+    add_links(target / "alerts" / "rules", target / "alerts" / "rules", ports)
+    for path in (target / "alerts").glob("r[eu][cn]*/*.*"):  # receivers, runbooks
         text = path.read_text(encoding="utf-8")
         for name, default in DEFAULTS.items():
             text = re.sub(rf"\blocalhost:{default}\b", f"localhost:{{{name}}}", text)
