@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check mutations test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -15,6 +15,10 @@ test: check browser
 check: lint
 	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -m memory -n 2 && $(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Breaks each guard between telemetry and the app in a copy of the package, and expects that a test fails.
+mutations: .venv/ready
+	$(BIN)/python -m tests.mutations
 
 browser: # one test opens a page
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \

@@ -3,12 +3,18 @@
 import ast
 import importlib
 import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import otel_tutor
+from otel_tutor import tools
 from otel_tutor.catalogue import CATALOGUE
 from otel_tutor.naming import all_series
 from otel_tutor.tools.stack.ports import DEFAULTS
@@ -19,12 +25,37 @@ MODULES = sorted(
 )
 
 
+# From top to bottom: a module imports its own room, and rooms of lower layers.
+LAYERS = (
+    {"__main__"},
+    {"tools"},
+    {"demo", "pytest_plugin"},
+    {"testing"},
+    {"lifecycle"},
+    {"rag"},
+    {"monitoring", "health"},
+    {"instrumentation", "pipeline", "tracing", "logs"},
+    {"recording", "settings", "naming"},
+    {"catalogue", "errors"},
+)
+LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+ITSELF = {"__init__", "__version__"}  # what the package itself says, for anyone
+
+
 def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "otel_tutor":
+            yield from (f"otel_tutor.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+
+
+def room(module: str) -> str:
+    """`tools` of `otel_tutor.tools.cli`."""
+    return [*module.split("."), "__init__"][1]
 
 
 def importers(of: str) -> set[str]:
@@ -35,6 +66,46 @@ def importers(of: str) -> set[str]:
     }
 
 
+def test_no_import_goes_up() -> None:
+    upward = [
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in PACKAGE.rglob("*.py")
+        for own in [path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
+        for name in imports(path)
+        if name.split(".")[0] == "otel_tutor" and not {own, room(name)} & ITSELF
+        if room(name) != own and LAYER[room(name)] <= LAYER[own]
+    ]
+
+    assert upward == []
+
+
+def test_only_tools_imports_what_only_the_command_needs(repository: Path) -> None:
+    """`pip install otel-tutor` is enough for everything else."""
+    extra = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]["stack"]
+    wanted = {re.split(r"[^\w-]", requirement)[0].lower() for requirement in extra}
+    installed = metadata.packages_distributions().items()
+    modules = {module for module, distributions in installed if wanted & {name.lower() for name in distributions}}
+
+    assert set(tools.NEEDED) <= modules, "otel_tutor/tools/__init__.py names what `otel-tutor` misses without its extra"
+    assert len(tools.NEEDED) == len(wanted)
+    assert {name.partition("/")[0] for module in modules for name in importers(module)} == {"tools"}
+    assert [name for name in importers("otel_tutor.tools") if name.partition("/")[0] not in {"tools", "__main__.py"}] == []
+
+
+def test_configuring_and_recording_loads_nothing_of_the_command(tmp_path: Path) -> None:
+    program = """
+import sys, otel_tutor, otel_tutor.health, otel_tutor.monitoring, otel_tutor.rag, otel_tutor.testing, otel_tutor.tracing
+from starlette.applications import Starlette
+otel_tutor.configure(Starlette())
+otel_tutor.monitoring.metrics_collector.track_rag_query("physics", 0.1, 3)
+otel_tutor.shutdown()
+print(*{name.partition(".")[0] for name in sys.modules}, *(name for name in sys.modules if "otel_tutor.tools" in name))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert set(result.stdout.split()) & {*tools.NEEDED, "otel_tutor.tools"} == set()
+
+
 def test_only_the_pipeline_and_the_test_kit_import_the_sdk() -> None:
     found = importers("opentelemetry.sdk") | importers("opentelemetry.exporter")
 
@@ -43,16 +114,6 @@ def test_only_the_pipeline_and_the_test_kit_import_the_sdk() -> None:
 
 def test_nothing_imports_a_prometheus_client() -> None:
     assert importers("prometheus_client") == set()
-
-
-def test_what_an_app_calls_knows_neither_pipeline_nor_stack() -> None:
-    recorders = ("monitoring.py", "tracing.py", "instrumentation/asgi.py", "recording/instruments.py", "recording/guard.py")
-    for name in (*recorders, "catalogue.py"):
-        assert not {one for one in imports(PACKAGE / name) if one.startswith(("otel_tutor.pipeline", "otel_tutor.tools"))}
-
-
-def test_the_sdk_part_does_not_know_the_stack() -> None:
-    assert {name.partition("/")[0] for name in importers("otel_tutor.tools")} == {"tools", "__main__.py"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -4,15 +4,15 @@ import importlib.util
 import sys
 from typing import Final
 
-__all__ = ["main"]
+__all__ = ["NEEDED", "main"]
 
 # What the extra `stack` installs, by import name.
-_NEEDED: Final = ("click", "dotenv", "httpx2", "rich", "supervisor", "tenacity", "yaml")
+NEEDED: Final = ("click", "dotenv", "httpx2", "humanize", "rich", "supervisor", "tenacity", "yaml")
 
 
 def main() -> None:
     """Run the command line, or print the line that installs it."""
-    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         sys.exit(f"otel-tutor: the command needs {', '.join(missing)}: pip install 'otel-tutor[stack]'")
     from otel_tutor.tools.cli import main as run
 
