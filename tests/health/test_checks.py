@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
 from otel_tutor.errors import ConfigurationError
@@ -68,6 +69,49 @@ def test_an_exhausted_pool_fails_at_the_deadline(tmp_path: Path) -> None:
 
     assert (result["status"], result["error"]) == (HealthStatus.UNHEALTHY, "TimeoutError")
     assert result["message"] == "took longer than 0.1 s"
+
+
+class AsyncEngine:
+    """What DatabaseCheck needs of an async engine, over a sync one: no async driver is installed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.sync_engine = engine
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator["AsyncEngine"]:
+        with self.sync_engine.connect() as self.connection:
+            yield self
+
+    async def exec_driver_sql(self, statement: str) -> None:
+        self.connection.exec_driver_sql(statement)
+
+
+def test_an_async_engine_is_asked_in_the_event_loop(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'tutor.db'}", pool_size=3)
+    result = look(DatabaseCheck(AsyncEngine(engine)))
+    engine.dispose()
+
+    assert (result["status"], result["details"]["pool_size"]) == (HealthStatus.HEALTHY, 3)
+
+
+def test_a_check_that_would_end_the_process_fails_instead() -> None:
+    class Exiting(SyncHealthCheck):
+        def check_sync(self) -> dict[str, Any]:
+            raise SystemExit(3)
+
+    assert look(Exiting("exiting"))["status"] is HealthStatus.UNHEALTHY
+
+
+def test_a_plain_function_that_returns_an_awaitable_is_no_yes() -> None:
+    async def forever() -> bool:
+        return True
+
+    def loaded() -> object:
+        coroutine = forever()
+        coroutine.close()
+        return coroutine
+
+    assert look(ModelCheck(loaded))["error"] == "TypeError"
 
 
 def test_a_vector_store_whose_path_is_missing_only_degrades_the_service(tmp_path: Path) -> None:

@@ -1,7 +1,14 @@
 """What is measured of the process and of the SDK itself."""
 
+import os
+
+import pytest
+
+from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
+
+VARIABLE = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
 
 def test_the_process_is_measured_without_what_others_measure(captured: Capture) -> None:
@@ -15,6 +22,20 @@ def test_the_process_is_measured_without_what_others_measure(captured: Capture) 
         "system.disk.limit",
         "system.disk.usage",
     }
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_users_own_choice_of_the_sdks_metrics_stays(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(VARIABLE, value)
+    with sdk_self_metrics():
+        assert os.environ[VARIABLE] == value
+    assert os.environ[VARIABLE] == value
+
+
+def test_without_one_they_are_on_only_where_a_component_is_made() -> None:
+    with sdk_self_metrics():
+        assert os.environ[VARIABLE] == "true"
+    assert VARIABLE not in os.environ
 
 
 def test_the_sdk_counts_what_it_processed_but_not_every_start_of_a_span(captured: Capture) -> None:

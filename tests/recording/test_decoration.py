@@ -158,6 +158,37 @@ def test_a_generator_that_fails_records_it_once(captured: Capture) -> None:
     assert (span.status.status_code, len(span.events)) == (StatusCode.ERROR, 1)
 
 
+def test_a_function_that_fails_is_an_error_of_its_span(captured: Capture) -> None:
+    @trace_function()
+    def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+
+    assert [span.status.description for span in captured.spans] == ["ValueError: no"]
+
+
+def test_an_async_generator_that_is_closed_is_closed_inside(captured: Capture) -> None:
+    closed: list[str] = []
+
+    @trace_async_function()
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            closed.append("inside")
+
+    async def use() -> None:
+        iterator: Any = numbers()
+        assert await anext(iterator) == 1
+        await iterator.aclose()
+
+    asyncio.run(use())
+    assert closed == ["inside"]
+    assert [span.status.status_code for span in captured.spans] == [StatusCode.UNSET]
+
+
 def test_values_sent_into_a_generator_reach_it(captured: Capture) -> None:
     @trace_function()
     def echo() -> Any:

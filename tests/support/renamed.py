@@ -84,6 +84,11 @@ def use_an_app() -> dict[str, Any]:
         for question in ("why", "how"):
             assert TestClient(app).get(f"/ask/{question}").status_code == 200
     engine.dispose()
+    later = sqlalchemy.create_engine("sqlite://")
+    otel_tutor.configure(engine=later)
+    with later.connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT 1"))
+    later.dispose()
 
     def recorded() -> dict[str, Any]:
         metrics = captured.read_metrics()
