@@ -156,6 +156,29 @@ def test_a_disabled_sdk_leaves_an_app_alone() -> None:
     assert result.stdout.strip() == "404 1"
 
 
+def test_the_end_of_an_apps_lifespan_sends_what_it_recorded() -> None:
+    result = run(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from starlette.applications import Starlette
+        from starlette.testclient import TestClient
+        app, exporter = Starlette(), InMemorySpanExporter()
+        otel_tutor.configure(app)
+        trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(exporter))
+        with TestClient(app) as client:
+            client.get("/")
+        print([span.name for span in exporter.get_finished_spans()])
+        """,
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+    )
+
+    assert result.stdout.strip() == "['GET']", result.stderr
+
+
 @pytest.mark.parametrize("listening", [False, True], ids=["no one listens", "a listener never answers"])
 def test_an_app_starts_works_and_ends_without_a_collector(listening: bool) -> None:
     with socket.socket() as deaf:

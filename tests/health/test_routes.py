@@ -25,7 +25,7 @@ class Failing(HealthCheck):
 
 class Answering(HealthCheck):
     async def check(self) -> dict[str, Any]:
-        details = {"path": "/srv/tutor/\udcff.db", "ratio": float("nan"), "loop": {}}
+        details = {"path": "/srv/tutor/\udcff.db", "ratio": float("nan"), "loop": {}, "errors": ({ValueError("ada")}, 1)}
         details["loop"] = details
         return {"status": HealthStatus.HEALTHY, "message": "read", "details": details}
 
@@ -154,7 +154,7 @@ def test_details_that_are_no_json_are_still_shown() -> None:
     response = TestClient(make_app(Answering("answering")), client=("127.0.0.1", 50000)).get("/health")
 
     details = response.json()["checks"]["answering"]["details"]
-    assert (response.status_code, details["ratio"]) == (200, "nan")
+    assert (response.status_code, details["ratio"], details["errors"]) == (200, "nan", [["ValueError"], 1])
     assert details["path"].startswith("/srv/tutor/")
 
 

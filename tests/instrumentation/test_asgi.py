@@ -130,9 +130,24 @@ def send(app: Starlette, scope: dict[str, object]) -> list[Message]:
 
 
 def test_a_user_agent_that_cannot_be_decoded_is_kept_as_latin_1(captured: Capture) -> None:
-    TestClient(make_app()).get("/hello/ada", headers={b"user-agent": b"\xff\\x"})
+    scope = {"type": "http", "method": "GET", "path": "/hello/ada", "query_string": b""}
+    send(make_app(), {**scope, "headers": [(b"user-agent", b"\xff\\x")]})
 
     assert (captured.spans[0].attributes or {})["user_agent.original"] == "\xff\\x"
+
+
+def test_an_app_is_served_by_another_event_loop_than_asyncios(captured: Capture) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def keep(_: Message) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/hello/ada", "query_string": b"", "headers": []}
+    with pytest.raises(StopIteration):
+        make_app()(scope, receive, keep).send(None)
+
+    assert [span.name for span in captured.spans] == ["GET /hello/{name}"]
 
 
 def test_neither_query_string_nor_client_address_is_recorded(client: TestClient, captured: Capture) -> None:

@@ -63,7 +63,7 @@ def record_with(repository: Path, names: list[str]) -> list[dict[str, Any]]:
         timeout=240,
         check=False,
         cwd=repository,
-        env=os.environ,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
     )
     assert (result.returncode, "Traceback" in result.stderr, "ignored" in result.stderr) == (0, False, False), result.stderr
     return [json.loads(line) for line in result.stdout.splitlines()]
