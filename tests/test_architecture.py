@@ -45,10 +45,39 @@ def test_nothing_imports_a_prometheus_client() -> None:
     assert importers("prometheus_client") == set()
 
 
-def test_what_an_app_calls_knows_neither_pipeline_nor_stack() -> None:
-    recorders = ("monitoring.py", "tracing.py", "instrumentation/asgi.py", "recording/instruments.py", "recording/guard.py")
-    for name in (*recorders, "catalogue.py"):
-        assert not {one for one in imports(PACKAGE / name) if one.startswith(("otel_tutor.pipeline", "otel_tutor.tools"))}
+# From the bottom up: a part of the package imports what stands before it, and never what stands after it.
+ORDER = (
+    *("errors", "catalogue", "settings", "recording", "instrumentation", "tracing", "monitoring", "rag", "logs", "health"),
+    *("pipeline", "lifecycle", "naming", "testing", "pytest_plugin", "demo", "tools", "__main__"),
+)
+
+
+def parts(path: Path) -> set[str]:
+    """The parts of the package that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("otel_tutor.")} & set(ORDER)
+
+
+def test_no_import_goes_up() -> None:
+    paths = {path: path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    upward = {
+        str(path.relative_to(PACKAGE)): higher
+        for path, part in paths.items()
+        if part != "__init__" and (higher := {name for name in parts(path) if ORDER.index(name) > ORDER.index(part)})
+    }
+
+    assert upward == {}
+
+
+def test_every_part_of_the_package_has_its_place() -> None:
+    present = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert present - {"__init__"} == set(ORDER)
 
 
 def test_the_sdk_part_does_not_know_the_stack() -> None:
