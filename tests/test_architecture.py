@@ -36,9 +36,9 @@ def importers(of: str) -> set[str]:
 
 
 def test_only_the_pipeline_and_the_test_kit_import_the_sdk() -> None:
-    found = importers("opentelemetry.sdk") | importers("opentelemetry.exporter")
+    modules = importers("opentelemetry.sdk") | importers("opentelemetry.exporter")
 
-    assert {name.partition("/")[0] for name in found} == {"pipeline", "testing.py"}
+    assert {module.partition("/")[0] for module in modules} == {"pipeline", "testing.py"}
 
 
 def test_nothing_imports_a_prometheus_client() -> None:
@@ -88,7 +88,7 @@ def test_the_sdk_part_does_not_know_the_stack() -> None:
 def test_public_names_are_there(name: str) -> None:
     module = importlib.import_module(name)
 
-    assert [one for one in getattr(module, "__all__", []) if not hasattr(module, one)] == []
+    assert [public for public in getattr(module, "__all__", []) if not hasattr(module, public)] == []
 
 
 def test_every_instrument_has_an_entry_in_the_naming_file(repository: Path) -> None:
@@ -102,7 +102,9 @@ def test_every_attribute_becomes_a_label_in_the_naming_file(repository: Path) ->
     naming = (repository / "collector" / "naming.yaml").read_text(encoding="utf-8")
     patterns = [pattern.replace(r"\\", "\\") for pattern in re.findall(r'attributes, "key", "([^"]+)"', naming)]
 
-    assert {a.key for row in CATALOGUE for a in row.attributes if not any(re.match(one, a.key) for one in patterns)} == set()
+    assert {
+        a.key for row in CATALOGUE for a in row.attributes if not any(re.match(pattern, a.key) for pattern in patterns)
+    } == set()
 
 
 def test_default_ports_are_the_same_in_code_and_configuration(repository: Path) -> None:

@@ -109,7 +109,7 @@ def test_attributes_are_those_of_the_instrumentation(
 
     expected = collect_request_attributes({**scope, "path": "/hello/ada"}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]
     if server is not None:
-        expected["server.address"] = server[0]  # without the port, which is an attribute of its own
+        expected["server.address"] = server[0]  # without the port, which is another attribute
     attributes = dict(captured.spans[0].attributes or {})
     ours = {"http.route", "http.response.status_code"}
     assert {key: value for key, value in attributes.items() if key not in ours} == expected
@@ -182,7 +182,7 @@ def test_an_unhandled_error_is_a_500_and_is_recorded_once(client: TestClient, ca
     assert [event.name for event in span.events] == ["exception"]
 
 
-def test_a_path_nobody_serves_has_no_route(client: TestClient, captured: Capture) -> None:
+def test_a_path_without_a_route_has_none_in_its_labels(client: TestClient, captured: Capture) -> None:
     client.get("/wp-admin/1")
     client.get("/wp-admin/2")
 
