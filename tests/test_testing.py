@@ -91,7 +91,7 @@ def test_durations_are_exact_while_time_stands_still(captured: Capture) -> None:
         ("rag_context_documents", {}, "is a histogram: ask for its count"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_right_one(
+def test_a_wrong_name_is_refused_with_the_right_one(
     captured: Capture, series: str, labels: dict[str, str], message: str
 ) -> None:
     with pytest.raises(KeyError, match=message):
