@@ -79,6 +79,12 @@ def test_no_import_goes_up() -> None:
     assert upward == []
 
 
+def test_every_room_has_its_layer() -> None:
+    present = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert present - {"__init__"} == set(LAYER)
+
+
 def test_only_tools_imports_what_only_the_command_needs(repository: Path) -> None:
     """`pip install otel-tutor` is enough for everything else."""
     extra = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]["stack"]
@@ -107,9 +113,9 @@ print(*{name.partition(".")[0] for name in sys.modules}, *(name for name in sys.
 
 
 def test_only_the_pipeline_and_the_test_kit_import_the_sdk() -> None:
-    found = importers("opentelemetry.sdk") | importers("opentelemetry.exporter")
+    modules = importers("opentelemetry.sdk") | importers("opentelemetry.exporter")
 
-    assert {name.partition("/")[0] for name in found} == {"pipeline", "testing.py"}
+    assert {module.partition("/")[0] for module in modules} == {"pipeline", "testing.py"}
 
 
 def test_nothing_imports_a_prometheus_client() -> None:
@@ -120,7 +126,7 @@ def test_nothing_imports_a_prometheus_client() -> None:
 def test_public_names_are_there(name: str) -> None:
     module = importlib.import_module(name)
 
-    assert [one for one in getattr(module, "__all__", []) if not hasattr(module, one)] == []
+    assert [public for public in getattr(module, "__all__", []) if not hasattr(module, public)] == []
 
 
 def test_no_two_instruments_share_a_name() -> None:

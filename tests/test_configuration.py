@@ -1,6 +1,6 @@
 """configure(): what it takes, what it refuses and in which words, and that it never holds up an app.
 
-Global providers can be set once in a process, so each of these tests is a process of its own.
+Global providers can be set once in a process, so each of these tests is its own process.
 """
 
 import os
@@ -34,14 +34,14 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("42", "app=42 is not an application: pass a Starlette or FastAPI object"),
         ("engine='sqlite://'", "engine='sqlite://' is not a SQLAlchemy engine"),
         ("endpoint='collector:4317'", "endpoint='collector:4317' has no usable scheme and host: use http://host:4317"),
     ],
 )
-def test_an_invalid_argument_is_refused_in_one_line_before_anything_starts(arguments: str, said: str) -> None:
+def test_an_invalid_argument_is_refused_in_one_line_before_anything_starts(arguments: str, message: str) -> None:
     result = run(f"""
         import threading
         try:
@@ -50,7 +50,7 @@ def test_an_invalid_argument_is_refused_in_one_line_before_anything_starts(argum
             print(threading.active_count(), error)
     """)
 
-    assert result.stdout.startswith(f"1 {said}")
+    assert result.stdout.startswith(f"1 {message}")
     assert len(result.stdout.splitlines()) == 1
 
 
@@ -103,7 +103,7 @@ def test_limits_hold_from_the_first_call_on() -> None:
     )
 
 
-def test_somebody_elses_provider_is_not_overridden_in_silence() -> None:
+def test_a_provider_that_an_app_has_set_is_not_overridden_in_silence() -> None:
     result = run("""
         import threading
         from opentelemetry import trace
@@ -154,6 +154,29 @@ def test_a_disabled_sdk_leaves_an_app_alone() -> None:
     )
 
     assert result.stdout.strip() == "404 1"
+
+
+def test_the_end_of_an_apps_lifespan_sends_what_it_recorded() -> None:
+    result = run(
+        """
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        from starlette.applications import Starlette
+        from starlette.testclient import TestClient
+        app, exporter = Starlette(), InMemorySpanExporter()
+        otel_tutor.configure(app)
+        trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(exporter))
+        with TestClient(app) as client:
+            client.get("/")
+        print([span.name for span in exporter.get_finished_spans()])
+        """,
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_METRICS_EXPORTER="none",
+        OTEL_LOGS_EXPORTER="none",
+    )
+
+    assert result.stdout.strip() == "['GET']", result.stderr
 
 
 @pytest.mark.parametrize("listening", [False, True], ids=["no one listens", "a listener never answers"])

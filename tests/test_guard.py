@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
-from starlette.types import Message
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 import otel_tutor
+from otel_tutor.instrumentation.asgi import TelemetryMiddleware
 from otel_tutor.monitoring import metrics_collector, track_time
 from otel_tutor.rag import observe_question
 from otel_tutor.recording.state import state
@@ -58,7 +59,7 @@ def app(captured: Capture) -> Starlette:
     return app
 
 
-def serve(app: Starlette, scope: dict[str, Any], *received: Message) -> list[str]:
+def serve(app: ASGIApp, scope: dict[str, Any], *received: Message) -> list[str]:
     """The types of the messages that the app sends."""
     waiting, sent = list(received), []
 
@@ -68,7 +69,10 @@ def serve(app: Starlette, scope: dict[str, Any], *received: Message) -> list[str
     async def send(message: Message) -> None:
         sent.append(message["type"])
 
-    asyncio.run(app(scope, receive, send))
+    async def run() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(run())
     return sent
 
 
@@ -99,6 +103,20 @@ def test_a_connection_whose_scope_cannot_be_read_is_served(app: Starlette, captu
 
     assert serve(app, scope, {"type": "websocket.connect"}, *messages) == ["websocket.accept", "websocket.send"]
     assert (captured.spans, state.internal_errors) == ([], 1)
+
+
+def test_odd_messages_pass_and_are_counted_as_far_as_they_can_be(captured: Capture) -> None:
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": 7, "more_body": None})
+
+    scope = {"type": "http", "method": "GET", "path": "/odd", "headers": []}
+    sent = serve(TelemetryMiddleware(app), scope, {"type": "http.request", "body": None})
+
+    assert sent == ["http.response.start", "http.response.body"]
+    assert [span.name for span in captured.spans] == ["GET"]
+    assert captured.value("http_requests_total", status="200") == state.internal_errors == 1
 
 
 def talk(client: TestClient) -> None:

@@ -187,7 +187,7 @@ def test_a_plain_iterator_is_streamed_as_well_and_may_fail(captured: Capture) ->
     assert [span.status.status_code for span in captured.spans] == [StatusCode.ERROR] * 3
 
 
-def test_a_stream_nobody_reads_still_ends(captured: Capture) -> None:
+def test_a_stream_that_is_not_read_still_ends(captured: Capture) -> None:
     with observe_question("why?", "physics") as question:
         stream = question.generation("llama").stream(iter(["unread"]))
     del stream

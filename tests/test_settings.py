@@ -11,7 +11,7 @@ LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environ", "said"),
+    ("arguments", "environ", "message"),
     [
         (
             {"endpoint": "collector:4317"},
@@ -49,11 +49,11 @@ LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
         ),
     ],
 )
-def test_an_invalid_value_is_refused_in_one_line(arguments: dict[str, Any], environ: dict[str, str], said: str) -> None:
+def test_an_invalid_value_is_refused_in_one_line(arguments: dict[str, Any], environ: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Settings.read(**arguments, environ=environ)
 
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

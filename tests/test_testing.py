@@ -84,15 +84,17 @@ def test_durations_are_exact_while_time_stands_still(captured: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("series", "labels", "said"),
+    ("series", "labels", "message"),
     [
         ("http_request_total", {}, "did you mean http_requests_total"),
         ("http_requests_total", {"route": "/"}, "has no label 'route': it has endpoint, method, status"),
         ("rag_context_documents", {}, "is a histogram: ask for its count"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_right_one(captured: Capture, series: str, labels: dict[str, str], said: str) -> None:
-    with pytest.raises(KeyError, match=said):
+def test_a_wrong_name_is_refused_with_the_right_one(
+    captured: Capture, series: str, labels: dict[str, str], message: str
+) -> None:
+    with pytest.raises(KeyError, match=message):
         captured.value(series, **labels)
 
 
@@ -100,7 +102,7 @@ def test_health_is_at_hand(captured: Capture) -> None:
     assert captured.health()["status"] in {"healthy", "degraded", "unhealthy"}
 
 
-def test_whoever_installs_the_package_has_the_fixture(pytester: pytest.Pytester) -> None:
+def test_a_project_that_installs_the_package_has_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         from otel_tutor.monitoring import metrics_collector
 

@@ -43,10 +43,12 @@ def test_the_text_of_a_question_is_kept_out(captured: Capture) -> None:
 
 def test_the_text_of_a_question_is_kept_where_asked_for(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
-    with rag_tracer.trace_rag_query("what is light?", "physics"):
+    with rag_tracer.trace_rag_query("what is light?", "physics"), rag_tracer.trace_retrieval("light"):
         pass
 
-    assert (captured.spans[0].attributes or {})["rag.question.text"] == "what is light?"
+    retrieval, question = captured.spans
+    assert (question.attributes or {})["rag.question.text"] == "what is light?"
+    assert (retrieval.attributes or {})["rag.retrieval.query"] == "light"
 
 
 def test_half_a_character_does_not_fail_the_export_of_a_trace(captured: Capture) -> None:

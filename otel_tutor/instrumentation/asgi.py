@@ -36,7 +36,7 @@ _CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the r
 _SERVER_ERROR: Final = 500
 
 
-@functools.lru_cache(maxsize=512)  # some hosts times some browsers; others are worked out again
+@functools.lru_cache(maxsize=512)  # some methods times some browsers; others are worked out again
 def _attributes(
     method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
 ) -> dict[str, str | int]:
@@ -111,12 +111,16 @@ class _Request:
         self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
         self.context = trace.set_span_in_context(self.span, parent)
 
-    def send_body(self, message: Message) -> None:
+    def note_received(self, message: Message) -> None:
+        """Account for a piece of the request."""
+        self.received += len(message.get("body") or b"")
+
+    def note_sent(self, message: Message) -> None:
         """Account for a piece of the response."""
-        self.sent += len(message.get("body", b""))
-        self.streamed |= message.get("more_body", False)
         if self.first_byte is None:
             self.first_byte = clock.now() - self.start
+        self.streamed = self.streamed or bool(message.get("more_body"))
+        self.sent += len(message.get("body") or b"")
 
     def finish(self, error: BaseException | None = None) -> None:
         """Record the request, once, at the last byte of its response or at its failure; the span ends whatever fails."""
@@ -199,16 +203,16 @@ class TelemetryMiddleware:
 
         async def observed_receive() -> Message:
             message = await receive()
-            request.received += len(message.get("body", b""))
+            attempt(request.note_received, message)
             return message
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                request.status = message["status"]
+                request.status = message.get("status")
             await send(message)
             if message["type"] == "http.response.body":
-                request.send_body(message)
-                if not message.get("more_body", False):
+                attempt(request.note_sent, message)
+                if not message.get("more_body"):
                     request.finish()
 
         with trace.use_span(request.span, record_exception=False, set_status_on_exception=False):

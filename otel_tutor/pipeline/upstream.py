@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from time import time_ns
 from typing import Any, Final
@@ -96,10 +96,16 @@ def is_usable(work_around: WorkAround) -> bool:
         except Exception as error:
             state.work_arounds[name], cause = False, f"{type(error).__name__}: {error}"
         if not state.work_arounds[name]:
-            distribution = work_around.distribution
-            message = "work-around %r is switched off, it does not fit %s %s (%s): %s"
-            _log.warning(message, name, distribution, version(distribution), cause, work_around.instead)
+            message = "work-around %r is switched off, it does not fit %s (%s): %s"
+            _log.warning(message, name, _installed(work_around.distribution), cause, work_around.instead)
     return state.work_arounds[name]
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return f"{distribution} {version(distribution)}"
+    except PackageNotFoundError:  # vendored, or in a frozen program
+        return distribution
 
 
 def try_all() -> None:

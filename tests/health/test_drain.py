@@ -1,4 +1,4 @@
-"""A process that is told to end says so to probes before it stops to listen."""
+"""A process that gets SIGTERM is not ready, before its server stops listening."""
 
 import asyncio
 import os
@@ -54,7 +54,7 @@ def is_ready(service: HealthService) -> bool:
 
 
 def probe(port: int) -> int | None:
-    """The status of one readiness probe over a connection of its own; None when the port is closed."""
+    """The status of one readiness probe over its own connection; None when the port is closed."""
     try:
         return httpx2.get(f"http://127.0.0.1:{port}/health/ready", timeout=1).status_code
     except httpx2.TransportError:
@@ -154,7 +154,7 @@ def test_outside_the_main_thread_nothing_is_installed(received: list[int]) -> No
 
 
 @pytest.mark.parametrize("delay", [-1, float("nan"), 3601, 5])
-def test_a_delay_nobody_can_wait_for_is_refused(received: list[int], delay: float) -> None:
+def test_a_delay_that_no_one_can_wait_for_is_refused(received: list[int], delay: float) -> None:
     with pytest.raises(ConfigurationError, match=f"delay={delay}"):
         drain_on_sigterm(HealthService(), delay=delay)
 

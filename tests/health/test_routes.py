@@ -1,4 +1,4 @@
-"""What a probe, an operator and a stranger are told over HTTP."""
+"""What a probe, an operator and a stranger get over HTTP."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ class Failing(HealthCheck):
 
 class Answering(HealthCheck):
     async def check(self) -> dict[str, Any]:
-        details = {"path": "/srv/tutor/\udcff.db", "ratio": float("nan"), "loop": {}}
+        details = {"path": "/srv/tutor/\udcff.db", "ratio": float("nan"), "loop": {}, "errors": ({ValueError("ada")}, 1)}
         details["loop"] = details
         return {"status": HealthStatus.HEALTHY, "message": "read", "details": details}
 
@@ -53,10 +53,10 @@ def test_a_healthy_service_answers_200_everywhere() -> None:
     client = TestClient(make_app(Answering("answering")), client=STRANGER)
     health, ready, live = (client.get(path) for path in ("/health", "/health/ready", "/health/live"))
 
-    assert {one.status_code for one in (health, ready, live)} == {200}
+    assert {response.status_code for response in (health, ready, live)} == {200}
     assert (health.json()["status"], ready.json()["ready"], live.json()["alive"]) == ("healthy", True, True)
-    assert {one.headers["content-type"] for one in (health, ready, live)} == {"application/json"}
-    assert {one.headers["cache-control"] for one in (health, ready, live)} == {"no-store"}
+    assert {response.headers["content-type"] for response in (health, ready, live)} == {"application/json"}
+    assert {response.headers["cache-control"] for response in (health, ready, live)} == {"no-store"}
 
 
 def test_a_degraded_service_still_answers_200() -> None:
@@ -82,7 +82,7 @@ def test_head_answers_as_get_does_and_nothing_else_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("host", ["203.0.113.9", "10.0.0.7", "::ffff:10.0.0.7", "testclient", "localhost.example.org"])
-def test_a_client_elsewhere_is_told_no_details(host: str) -> None:
+def test_a_client_elsewhere_sees_no_details(host: str) -> None:
     body = TestClient(make_app(Failing("failing")), client=(host, 50000)).get("/health").json()
 
     assert body["checks"] == {"failing": {"status": "unhealthy", "critical": True}}
@@ -90,7 +90,7 @@ def test_a_client_elsewhere_is_told_no_details(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
-def test_a_client_on_this_machine_is_told_details(host: str) -> None:
+def test_a_client_on_this_machine_sees_details(host: str) -> None:
     body = TestClient(make_app(Failing("failing")), client=(host, 50000)).get("/health").json()
 
     assert body["checks"]["failing"]["error"] == "ConnectionError"
@@ -154,7 +154,7 @@ def test_details_that_are_no_json_are_still_shown() -> None:
     response = TestClient(make_app(Answering("answering")), client=("127.0.0.1", 50000)).get("/health")
 
     details = response.json()["checks"]["answering"]["details"]
-    assert (response.status_code, details["ratio"]) == (200, "nan")
+    assert (response.status_code, details["ratio"], details["errors"]) == (200, "nan", [["ValueError"], 1])
     assert details["path"].startswith("/srv/tutor/")
 
 

@@ -87,7 +87,7 @@ def test_an_answer_that_cannot_be_read_is_a_failure(answer: object) -> None:
     assert body["status"] is HealthStatus.UNHEALTHY
 
 
-def test_of_an_exception_only_its_class_is_told_and_only_in_detail() -> None:
+def test_of_an_exception_only_its_class_is_shown_and_only_in_detail() -> None:
     carried = {"status": HealthStatus.UNHEALTHY, "details": {"cause": ValueError("ada@example.org")}}
     service = make_service(Answering(fail), Answering(lambda: carried, name="carrying"))
     brief, detailed = (asyncio.run(service.check_health(detailed=wanted)) for wanted in (False, True))
@@ -117,7 +117,7 @@ def test_a_check_registered_later_is_in_the_next_report() -> None:
     assert list(asyncio.run(service.check_health())["checks"]) == ["answering"]
 
 
-def test_a_service_that_drains_is_not_ready_and_asks_nobody() -> None:
+def test_a_service_that_drains_is_not_ready_and_runs_no_check() -> None:
     check = Answering()
     service = make_service(check)
     service.start_draining()
@@ -157,10 +157,10 @@ def test_a_name_can_be_taken_once() -> None:
         service.register(Answering())
 
 
-@pytest.mark.parametrize("given", [None, Answering, object.__new__(Answering)])
-def test_only_a_finished_check_can_be_registered(given: Any) -> None:
+@pytest.mark.parametrize("check", [None, Answering, object.__new__(Answering)])
+def test_only_a_finished_check_can_be_registered(check: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"super\(\).__init__"):
-        HealthService().register(given)
+        HealthService().register(check)
 
 
 def test_a_service_without_checks_is_healthy() -> None:

@@ -109,7 +109,7 @@ def test_attributes_are_those_of_the_instrumentation(
 
     expected = collect_request_attributes({**scope, "path": "/hello/ada"}, _StabilityMode.HTTP)  # type: ignore[no-untyped-call]
     if server is not None:
-        expected["server.address"] = server[0]  # without the port, which is an attribute of its own
+        expected["server.address"] = server[0]  # without the port, which is another attribute
     attributes = dict(captured.spans[0].attributes or {})
     ours = {"http.route", "http.response.status_code"}
     assert {key: value for key, value in attributes.items() if key not in ours} == expected
@@ -130,9 +130,24 @@ def send(app: Starlette, scope: dict[str, object]) -> list[Message]:
 
 
 def test_a_user_agent_that_cannot_be_decoded_is_kept_as_latin_1(captured: Capture) -> None:
-    TestClient(make_app()).get("/hello/ada", headers={b"user-agent": b"\xff\\x"})
+    scope = {"type": "http", "method": "GET", "path": "/hello/ada", "query_string": b""}
+    send(make_app(), {**scope, "headers": [(b"user-agent", b"\xff\\x")]})
 
     assert (captured.spans[0].attributes or {})["user_agent.original"] == "\xff\\x"
+
+
+def test_an_app_is_served_by_another_event_loop_than_asyncios(captured: Capture) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def keep(_: Message) -> None:
+        pass
+
+    scope = {"type": "http", "method": "GET", "path": "/hello/ada", "query_string": b"", "headers": []}
+    with pytest.raises(StopIteration):
+        make_app()(scope, receive, keep).send(None)
+
+    assert [span.name for span in captured.spans] == ["GET /hello/{name}"]
 
 
 def test_neither_query_string_nor_client_address_is_recorded(client: TestClient, captured: Capture) -> None:
@@ -167,7 +182,7 @@ def test_an_unhandled_error_is_a_500_and_is_recorded_once(client: TestClient, ca
     assert [event.name for event in span.events] == ["exception"]
 
 
-def test_a_path_nobody_serves_has_no_route(client: TestClient, captured: Capture) -> None:
+def test_a_path_without_a_route_has_none_in_its_labels(client: TestClient, captured: Capture) -> None:
     client.get("/wp-admin/1")
     client.get("/wp-admin/2")
 

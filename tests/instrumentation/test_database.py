@@ -45,10 +45,10 @@ def test_a_failed_statement_is_an_error(engine: Engine, captured: Capture) -> No
 def test_engines_may_come_later_and_twice(engine: Engine, captured: Capture) -> None:
     later = create_engine("sqlite://")
     otel_tutor.configure(engine=[engine, later])
-    for one in (engine, later):
-        with one.connect() as connection:
+    for each in (engine, later):
+        with each.connect() as connection:
             connection.execute(text("SELECT 1"))
-        one.dispose()
+        each.dispose()
 
     assert len(captured.spans) == 2
 

@@ -1,4 +1,4 @@
-"""Each live process of a service has a number of its own, and the next one takes over the number of one that died."""
+"""Each live process of a service has its own number, and a new one takes over the number of one that died."""
 
 import os
 import subprocess

@@ -35,7 +35,7 @@ async def async_generator() -> AsyncIterator[str | None]:
 
 
 async def consume(function: Callable[[], Any]) -> list[Any]:
-    """What a function of any kind gives, whoever iterates seeing no span of it."""
+    """What a function of any kind gives, while its caller sees no span of it."""
     result = function()
     if inspect.isawaitable(result):
         return [await result]

@@ -27,7 +27,7 @@ def test_another_role_does_not_find_it(captured: Capture) -> None:
     step.end()
 
 
-def test_it_ends_once_whoever_ends_it_again(captured: Capture) -> None:
+def test_it_ends_once_however_often_it_is_ended(captured: Capture) -> None:
     ended: list[tuple[float, BaseException | None]] = []
     with captured.frozen() as clock:
         step = Operation("step", {}, on_end=lambda seconds, error: ended.append((seconds, error)))

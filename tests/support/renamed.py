@@ -65,8 +65,8 @@ def use_an_app() -> dict[str, Any]:
     from otel_tutor.testing import capture
     from otel_tutor.tracing import trace_operation
 
-    said = Lines()
-    logging.getLogger("otel_tutor").addHandler(said)
+    logged = Lines()
+    logging.getLogger("otel_tutor").addHandler(logged)
     logging.getLogger("otel_tutor").propagate = False
     captured = capture()
     engine = sqlalchemy.create_engine(f"sqlite:///{tempfile.mkdtemp()}/tutor.db")
@@ -106,7 +106,7 @@ def use_an_app() -> dict[str, Any]:
     parent = recorded()
     captured.clear()
     child = in_a_fork(lambda: (TestClient(app).get("/ask/why"), recorded())[1])
-    return {"parent": parent, "child": child, "said": said.lines}
+    return {"parent": parent, "child": child, "logged": logged.lines}
 
 
 def main(names: list[str]) -> None:
