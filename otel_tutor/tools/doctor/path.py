@@ -34,7 +34,6 @@ CAUSES: Final = by_key(
 )
 # fmt: on
 _NAMED: Final = 5  # loggers; the rest is a number
-_FAILED: Final = "telemetry is not getting through"  # what the SDK logs when an export fails
 _SIGNS: Final = (  # in what the SDK logs
     ("UNAUTHENTICATED", "unauthenticated"),
     ("PERMISSION_DENIED", "unauthenticated"),
