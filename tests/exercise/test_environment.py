@@ -1,7 +1,6 @@
-"""The shorter timers of a drill, on the shipped alerts."""
+"""The shorter timers of a drill, in the shipped alerts as a stack has them."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,13 @@ import pytest
 from otel_tutor.errors import StackError
 from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.exercise.environment import shorten_timers
+from otel_tutor.tools.stack.configuration import render_config
+from otel_tutor.tools.stack.ports import DEFAULTS
 
 
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
-    shutil.copytree(shipped_config_dir() / "alerts", tmp_path / "alerts")
+    render_config(shipped_config_dir(), tmp_path, DEFAULTS)
     return tmp_path
 
 
