@@ -171,7 +171,7 @@ import otel_tutor.pipeline.otlp
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 stock = lambda: ExponentialBucketHistogramAggregation(max_size=640, max_scale=4)
-otel_tutor.pipeline.otlp.SteadyExponentialHistogram = stock
+otel_tutor.pipeline.otlp.histogram_aggregation = stock
 """
 
 
