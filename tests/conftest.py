@@ -12,6 +12,9 @@ from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 
+# Two test processes that each start a thread for every processor wait for each other; numpy reads this as it is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 pytest_plugins = [
     "pytester",
     "tests.support.command",

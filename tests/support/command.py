@@ -58,7 +58,7 @@ def run(command: list[str], environment: dict[str, str], tmp_path: Path) -> Iter
     yield execute
     if started:
         execute("down")
-    assert left_running(environment) == []
+        assert left_running(environment) == []
 
 
 def left_running(environment: dict[str, str]) -> list[psutil.Process]:

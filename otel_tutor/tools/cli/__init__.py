@@ -64,9 +64,11 @@ def main() -> None:
         cli(standalone_mode=False, prog_name="otel-tutor")
     except OtelTutorError as error:
         _exit(str(error), _FAILED)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "otel-tutor"
+        _exit(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        _exit(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _exit("interrupted", _INTERRUPTED)
 
