@@ -139,6 +139,21 @@ def test_what_depends_on_the_number_of_data_points_is_not_told(read: Read) -> No
     assert uninterpreted(twice) == set(twice) - {"telemetry_unconverted_total"}
 
 
+def test_an_error_that_is_propagated_concerns_everything(read: Read) -> None:
+    statement = 'extract_count_metric(true) where metric.unit == "%"'
+
+    assert uninterpreted(read(statement)) == set()
+    assert uninterpreted(read(statement, error_mode="propagate")) == ALL
+
+
+def test_metrics_that_become_one_family_are_one_if_they_are_alike(read: Read) -> None:
+    alike = read('set(metric.name, "x") where IsMatch(metric.name, "^system.disk")', 'set(metric.description, "Disk.")')
+    unlike = read('set(metric.name, "y") where metric.unit == "By" and metric.type == METRIC_DATA_TYPE_GAUGE')
+
+    assert uninterpreted(alike) == set()
+    assert uninterpreted(unlike) == {"y_bytes"}
+
+
 def test_go_replaces_groups_by_their_longest_name(read: Read) -> None:
     families = read(r'replace_pattern(metric.name, "^student\\.(\\w+)$", "$${1}_$$1_$$9$$$$")')
 

@@ -58,7 +58,18 @@ def read_naming(configuration: Path, rows: Sequence[Instrument] = CATALOGUE) -> 
     if changed := [name for name, is_known in _OPTIONS.items() if not is_known(options.get(name))]:
         metrics = _uncertain(metrics, f"the option {changed[0]} of the exporter {route.exporter} is not interpreted")
     order = {row.name: place for place, row in enumerate(rows)}
-    return [_family(metric) for metric in sorted(metrics, key=lambda metric: order[metric.instrument])]
+    return _joined([_family(metric) for metric in sorted(metrics, key=lambda metric: order[metric.instrument])])
+
+
+def _joined(families: Sequence[Family]) -> list[Family]:
+    """One family for each name; where the metrics that become it differ, what arrives is not known."""
+    joined: dict[str, Family] = {}
+    for family in families:
+        first = joined.setdefault(family.name, family)
+        if replace(family, instrument=first.instrument, keys=first.keys) != first:
+            reason = f"{first.instrument} and {family.instrument} become one family and differ"
+            joined[family.name] = replace(first, uninterpreted=first.uninterpreted or reason)
+    return list(joined.values())
 
 
 def _sent(row: Instrument) -> Metric:
@@ -80,8 +91,7 @@ def _processed(processor: str, definition: Mapping[str, Any], metrics: list[Metr
         return metrics
     if kind_of(processor) != "transform":
         return _uncertain(metrics, f"the processor {processor} is not interpreted")
-    statements = definition.get("metric_statements") or ()
-    for group in read_groups(statements, lambda text: f"{getattr(text, 'place', processor)}, {text}"):
+    for group in read_groups(definition, lambda text: f"{getattr(text, 'place', processor)}, {text}"):
         metrics = apply(group, metrics)
     return metrics
 

@@ -1,7 +1,7 @@
 """What the functions of a statement do to a metric.
 
 Each takes the metric as it is and returns it as it is afterwards, followed by the metrics that it adds. A function raises
-NotUnderstoodError where the outcome cannot be told.
+NotUnderstoodError where the outcome is not known here, and StatementFailsError where the Collector reports an error.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from otel_tutor.tools.naming.metric import EXPONENTIAL, GAUGE, HISTOGRAM, SUM, Metric, Unknown, compiled, evaluate
-from otel_tutor.tools.naming.tree import Call, NotUnderstoodError, Path, Value
+from otel_tutor.tools.naming.tree import Call, NotUnderstoodError, Path, StatementFailsError, Value
 
 __all__ = ["METRIC_ONLY", "edit"]
 
@@ -66,7 +66,10 @@ class _Arguments:
 
 
 def edit(call: Call, metric: Metric) -> list[Metric]:
-    """The metric after a function was applied, and what the function has added. Raises NotUnderstoodError."""
+    """The metric after a function was applied, followed by what the function has added.
+
+    Raises NotUnderstoodError and StatementFailsError.
+    """
     target = call.arguments[0] if call.arguments else dict(call.named).get("target")
     if isinstance(target, Path) and _BESIDE.match(target.name):
         return [metric]
@@ -208,7 +211,7 @@ def _delete_index(metric: Metric, arguments: _Arguments) -> list[Metric]:
     ):
         raise NotUnderstoodError("what it deletes is not interpreted")
     if metric.type != HISTOGRAM or not 0 <= start < len(metric.bounds) or not start <= end <= len(metric.bounds):
-        return [metric]  # the Collector logs it, and goes on
+        raise StatementFailsError("there is no such bound")
     return [replace(metric, bounds=metric.bounds[:start] + metric.bounds[end:])]
 
 
@@ -229,7 +232,7 @@ def _extract_sum(metric: Metric, arguments: _Arguments) -> list[Metric]:
 
 def _extracted(metric: Metric, arguments: _Arguments, suffix: str, unit: str) -> list[Metric]:
     if metric.type not in _HISTOGRAMS:
-        return [metric]  # the Collector logs it, and goes on
+        raise StatementFailsError("the metric is no histogram")
     monotonic = arguments.value("monotonic") is True
     name = metric.name + arguments.text("suffix", suffix)
     added = replace(metric, name=name, unit=unit, type=SUM, monotonic=monotonic, bounds=(), counts=0, listed=())
@@ -238,7 +241,7 @@ def _extracted(metric: Metric, arguments: _Arguments, suffix: str, unit: str) ->
 
 def _scale(metric: Metric, arguments: _Arguments) -> list[Metric]:
     if metric.type == EXPONENTIAL:
-        return [metric]  # the Collector logs it, and goes on
+        raise StatementFailsError("an exponential histogram cannot be scaled")
     if metric.type == HISTOGRAM:
         raise NotUnderstoodError("what scaling makes of buckets is not interpreted")
     return [replace(metric, unit=arguments.text("unit", metric.unit))]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from otel_tutor.tools.naming.editors import METRIC_ONLY, edit
 from otel_tutor.tools.naming.metric import Metric, holds
 from otel_tutor.tools.naming.parser import parse_condition, parse_statement
-from otel_tutor.tools.naming.tree import Condition, NotUnderstoodError, Or, Statement, paths
+from otel_tutor.tools.naming.tree import Condition, NotUnderstoodError, Or, Statement, StatementFailsError, paths
 
 __all__ = ["Group", "apply", "read_groups"]
 
@@ -25,27 +25,30 @@ class _Step:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Statements of one context behind common conditions."""
+    """Statements of one context behind common conditions. If it propagates errors, one loses all data of an export."""
 
     level: str
     condition: Condition
     steps: Sequence[_Step]
+    propagates: bool
 
 
-def read_groups(statements: Sequence[Any], place: Callable[[str], str]) -> list[Group]:
-    """What `metric_statements` holds; `place` names where a text of it stands."""
+def read_groups(processor: Mapping[str, Any], place: Callable[[str], str]) -> list[Group]:
+    """The `metric_statements` of a transform processor; `place` names where a text of it stands."""
+    statements = processor.get("metric_statements") or ()
     texts = [entry for entry in statements if isinstance(entry, str)]
     structured = [entry for entry in statements if isinstance(entry, Mapping)]
-    return [_group(entry, place) for entry in (*structured, *([{"statements": texts}] if texts else []))]
+    entries = [*structured, *([{"statements": texts}] if texts else [])]
+    return [_group(entry, place, str(entry.get("error_mode") or processor.get("error_mode"))) for entry in entries]
 
 
-def _group(entry: Mapping[str, Any], place: Callable[[str], str]) -> Group:
+def _group(entry: Mapping[str, Any], place: Callable[[str], str], error_mode: str) -> Group:
     context = str(entry.get("context") or "").lower()
     conditions = [parse_condition(text, context) for text in _texts(entry.get("conditions"))]
     steps = [_Step(parse_statement(text, context), place(text)) for text in _texts(entry.get("statements"))]
     # Several conditions are alternatives: so the processor reads them.
     condition = Or(tuple(conditions)) if conditions else True
-    return Group(context or _level(conditions, steps), condition, steps)
+    return Group(context or _level(conditions, steps), condition, steps, error_mode == "propagate")
 
 
 def _texts(entry: Any) -> list[str]:
@@ -66,6 +69,13 @@ def apply(group: Group, metrics: Sequence[Metric]) -> list[Metric]:
     """The metrics after a group. What a statement adds comes last, and goes through the group as well."""
     if group.level in {"resource", "scope"}:
         return list(metrics)
+    try:
+        return _applied(group, metrics)
+    except StatementFailsError as error:
+        return [_uncertain(metric, f"{error}, and its error_mode drops all data of an export") for metric in metrics]
+
+
+def _applied(group: Group, metrics: Sequence[Metric]) -> list[Metric]:
     queue, done = list(metrics), list[Metric]()
     while queue:
         first, *added = _run(group, queue.pop(0))
@@ -91,7 +101,12 @@ def _pass(group: Group, metric: Metric) -> list[Metric]:
     gate = None if group.level == "exemplar" else holds(group.condition, metric)
     added: list[Metric] = []
     for step in group.steps:
-        metric, *more = _execute(step, gate, metric)
+        try:
+            metric, *more = _execute(step, gate, metric)
+        except StatementFailsError as error:
+            if group.propagates:
+                raise StatementFailsError(f"{step.place}: {error}") from None
+            more = []  # the Collector logs it, and goes on
         added += more
     return [metric, *added]
 

@@ -15,6 +15,7 @@ __all__ = [
     "Or",
     "Path",
     "Statement",
+    "StatementFailsError",
     "Value",
     "paths",
 ]
@@ -22,6 +23,10 @@ __all__ = [
 
 class NotUnderstoodError(ValueError):
     """Why a statement or a condition has no meaning here. The Collector may well accept it."""
+
+
+class StatementFailsError(ValueError):
+    """Why the Collector reports an error for a statement, at each metric that it is applied to."""
 
 
 class Opaque(Enum):
