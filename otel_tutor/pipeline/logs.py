@@ -7,20 +7,38 @@ from typing import Final
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 
-__all__ = ["attach_logging"]
+from otel_tutor.recording.guard import attempt
+
+__all__ = ["ExportHandler", "attach_logging"]
 
 # The logs of telemetry itself are not exported: an export that fails must not make more to export.
 _SUBSTRATE: Final = ("opentelemetry", "grpc")
 # Servers keep their messages away from the root logger. Their access logs are left out: each request is a span, and their
 # lines have the client's address and the query string.
 _SERVERS: Final = ("uvicorn", "gunicorn.error")
+_USUAL: Final = frozenset(vars(logging.makeLogRecord({})))  # what every record has
 
 
 def _is_the_apps(record: logging.LogRecord) -> bool:
     return record.name != "otel_tutor" and record.name.partition(".")[0] not in _SUBSTRATE
 
 
-class _Handler(LoggingHandler):
+class ExportHandler(LoggingHandler):
+    """Makes log records of OpenTelemetry out of those of the app, from INFO up."""
+
+    def __init__(self, provider: LoggerProvider) -> None:
+        super().__init__(logging.INFO, provider)
+        self.addFilter(_is_the_apps)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it, without what makes that fail: arguments that do not fit the message, values without text."""
+        try:
+            super().emit(record)
+        except Exception:
+            plain = {"msg": attempt(str, record.msg), "args": None, "exc_info": None}
+            usual = {name: value for name, value in vars(record).items() if name in _USUAL}
+            attempt(super().emit, logging.makeLogRecord(usual | plain))
+
     def flush(self) -> None:
         """Do nothing: logging flushes its handlers as Python exits, when the provider has sent everything already."""
 
@@ -36,8 +54,7 @@ def attach_logging(provider: LoggerProvider) -> Callable[[], None]:
         root.addHandler(logging.lastResort)
         if root.level == logging.WARNING:
             root.setLevel(logging.INFO)
-    handler = _Handler(level=logging.INFO, logger_provider=provider)
-    handler.addFilter(_is_the_apps)
+    handler = ExportHandler(provider)
     loggers = [root, *(logger for logger in map(logging.getLogger, _SERVERS) if not logger.propagate)]
     for logger in loggers:
         logger.addHandler(handler)
