@@ -43,8 +43,8 @@ def configure(
 
     Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
     Values are cut at 65,536 characters, or at `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`: attributes, log bodies, descriptions,
-    messages and stack traces of exceptions. For attributes of spans `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` comes first, for
-    log records `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Text that UTF-8 cannot hold is replaced.
+    messages and stack traces of exceptions. For attributes of spans, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` comes first,
+    for log records `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Text that UTF-8 cannot hold is replaced.
     Called again, it adds a further app or engine and has no other effect.
 
     It changes the process in these ways, unless `OTEL_SDK_DISABLED` is true:
