@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline import upstream
-from otel_tutor.pipeline.logs import attach_logging
+from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.values import ValidLogs
 from otel_tutor.settings import Settings
@@ -84,7 +84,7 @@ class Providers:
         metrics.set_meter_provider(self.meter)
         _logs.set_logger_provider(self.logger)
         if self.exporters.logs:
-            self._detach_logging = attach_logging(self.logger)
+            self._detach_logging = export_logs(self.logger)
 
     def flush(self, seconds: float | None = None) -> None:
         """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`."""
