@@ -25,7 +25,7 @@ BOARD: Final = Board(
         ),
         Panel(
             title="Lost by the app",
-            description="Spans and log records dropped or not delivered, since its workers began.",
+            description="Spans, log records and data points dropped or not delivered, since its workers began.",
             kind="stat",
             unit="short",
             queries=(Query('job:otel_sdk_lost:sum{job=~"$service"}', "{{job}}"),),

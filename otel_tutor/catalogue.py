@@ -49,6 +49,7 @@ DB_OPERATION: Final = Attribute("db.operation.name", 30)  # first words of SQL: 
 DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)  # databases of one service
 DB_STATE: Final = Attribute("db.client.connection.state", 2)  # used, idle
 ATTRIBUTE_KEY: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
+SIGNAL: Final = Attribute("otel_tutor.signal", 3)  # traces, metrics, logs
 
 ATTRIBUTES: Final = (
     METHOD,
@@ -70,6 +71,7 @@ ATTRIBUTES: Final = (
     DB_POOL,
     DB_STATE,
     ATTRIBUTE_KEY,
+    SIGNAL,
 )
 
 
@@ -126,6 +128,7 @@ CHECK_DURATION: Final = Instrument("health.check.duration", _GAUGE, "s", (CHECK,
 HEALTH: Final = Instrument("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
 UPTIME: Final = Instrument("process.uptime", _GAUGE, "s", (), "Time since the process began.")
 OVERFLOW: Final = Instrument("otel_tutor.attribute.folded", _TOTAL, "{value}", (ATTRIBUTE_KEY,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
+LOST: Final = Instrument("otel_tutor.telemetry.lost", _TOTAL, "{record}", (SIGNAL,), "Spans, log records and data points that could not be sent: each too large, or refused for what is in it.")
 # fmt: on
 
 CATALOGUE: Final = (
@@ -166,4 +169,5 @@ CATALOGUE: Final = (
     HEALTH,
     UPTIME,
     OVERFLOW,
+    LOST,
 )

@@ -42,16 +42,22 @@ def configure(
         `otel_tutor/catalogue.py`.
 
     Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
+    Values are cut at 65,536 characters, or at `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`: attributes, log bodies, descriptions,
+    messages and stack traces of exceptions. For attributes of spans, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` comes first,
+    for log records `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Text that UTF-8 cannot hold is replaced.
     Called again, it adds a further app or engine and has no other effect.
 
     It changes the process in these ways, unless `OTEL_SDK_DISABLED` is true:
     - It sets `OTEL_SEMCONV_STABILITY_OPT_IN=http,database` and `GRPC_VERBOSITY=NONE`, where they are not set. Processes that
       it starts inherit both. With the first, other OpenTelemetry instrumentations of the process use the stable names too.
-    - It adds a handler to the root logger, and to a server's logger that does not propagate to it. If the root logger has no
-      handler yet, Python's `logging.lastResort` is added too, so that warnings still reach stderr, and the root level goes
-      from WARNING to INFO, so that INFO records are exported. `logging.basicConfig()` has no effect afterwards: call it
-      before, or with `force=True`, which removes the export of logs.
-    - The loggers `opentelemetry` and `grpc` no longer propagate: one line a minute of theirs goes to logger `otel_tutor`.
+    - Log records are exported once the app's handlers have had them: `logging.Logger.callHandlers` is wrapped. No handler is
+      added and no level is changed, so what is printed stays as it is, and logging may be set up before or after. Levels of
+      loggers decide what is exported, from INFO up; levels of handlers do not. Access logs of servers are left out.
+    - While no logging is set up, Python prints warnings only. INFO records are exported all the same: for that,
+      `logging.Logger.isEnabledFor` is wrapped. Once logging is set up, Python's default level of WARNING holds for the export
+      too: `logging.basicConfig(level=logging.INFO)` exports INFO.
+    - The loggers `opentelemetry` and `grpc` no longer propagate: one line a minute about failing exports goes to logger
+      `otel_tutor`, and each other message to the handlers of the root logger once a minute.
     - Threads and executors that are started from now on inherit the context of their caller.
     - A FastAPI app no longer measures requests itself.
 
@@ -131,6 +137,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     atexit.register(shutdown)
     ThreadingInstrumentor().instrument()  # asyncio passes its context on; threads and executors do not by themselves
     _observe_app_state()
+    pipeline.observe_losses()
     pipeline.observe_process()
 
 

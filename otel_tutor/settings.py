@@ -19,6 +19,9 @@ DEFAULT_ENDPOINT: Final = "http://localhost:4317"
 DEFAULT_SERVICE_NAME: Final = "tutor"
 # Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
+# Room for a long prompt with its passages, some 10,000 words. A request of gRPC's usual 4 MiB holds at least sixteen of them
+# (UTF-8 has up to four bytes a character), and Loki and VictoriaLogs take lines up to 256 KiB.
+DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
@@ -31,9 +34,19 @@ def shipped_config_dir() -> Path:
 
 
 def data_folder() -> Path:
-    """What is kept on this machine: the backends' data, logs, queues, leases. `OTEL_TUTOR_DATA` moves it."""
-    configured = os.environ.get("OTEL_TUTOR_DATA")
-    return Path(configured).absolute() if configured else user_data_path("otel-tutor")
+    """What is kept on this machine: the backends' data, logs, queues, leases. `OTEL_TUTOR_DATA` moves it.
+
+    Raises ConfigurationError where neither that nor a home directory says where.
+    """
+    if configured := os.environ.get("OTEL_TUTOR_DATA"):
+        return Path(configured).absolute()
+    try:
+        folder = user_data_path("otel-tutor")
+    except RuntimeError:  # of platformdirs; before 4.4 it returns a path that begins with "~"
+        folder = Path()
+    if not folder.is_absolute():
+        raise ConfigurationError("there is no home directory: set OTEL_TUTOR_DATA to a folder that can be written to")
+    return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +61,9 @@ class Settings:
     own_endpoints: frozenset[str]  # the signals whose exporter reads its endpoint from its signal's own variable
     instance_id: str | None  # the service.instance.id that was asked for
     cardinality_limits: Mapping[str, int]  # by attribute; the catalogue has those that are not set
+    value_limit: int  # characters of an attribute of an event, a link or a metric, and of a description
+    span_value_limit: int  # characters of a span's attribute
+    log_value_limit: int  # characters of a log record's body or attribute
 
     @classmethod
     def read(
@@ -69,18 +85,24 @@ class Settings:
         collector = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
         _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
         resource = _resource_attributes(environ)
+        value_limit = _number(environ, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", DEFAULT_VALUE_LIMIT, "characters", 0)
         return cls(
             service_name=service_name
             or environ.get("OTEL_SERVICE_NAME")
             or resource.get("service.name")
             or DEFAULT_SERVICE_NAME,
             endpoint=collector,
-            metric_interval_ms=_milliseconds(environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS),
+            metric_interval_ms=_number(
+                environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS, "milliseconds", 1
+            ),
             disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
             exports=frozenset(signal.lower() for signal in _SIGNALS if _is_exported(environ, signal)),
             own_endpoints=frozenset(signal.lower() for signal in _SIGNALS if _has_own_endpoint(environ, signal)),
             instance_id=resource.get("service.instance.id") or None,
             cardinality_limits=_cardinality_limits(cardinality_limits, environ.get(_LIMITS) or ""),
+            value_limit=value_limit,
+            span_value_limit=_number(environ, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_limit, "characters", 0),
+            log_value_limit=_number(environ, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_limit, "characters", 0),
         )
 
 
@@ -139,10 +161,10 @@ def _check_protocol(environ: Mapping[str, str]) -> None:
             raise ConfigurationError(f"{name}={environ[name]!r} is not supported: unset it, or set it to grpc")
 
 
-def _milliseconds(environ: Mapping[str, str], name: str, default: int) -> int:
+def _number(environ: Mapping[str, str], name: str, default: int, unit: str, least: int) -> int:
     value = environ.get(name, "").strip() or str(default)
-    if not value.isdecimal() or int(value) == 0:
-        raise ConfigurationError(f"{name}={value!r} is not a number of milliseconds above 0: e.g. {default}")
+    if not value.isdecimal() or int(value) < least:
+        raise ConfigurationError(f"{name}={value!r} is not a number of {unit} from {least}: e.g. {default}")
     return int(value)
 
 

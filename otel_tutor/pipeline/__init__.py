@@ -3,10 +3,12 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
-from otel_tutor.pipeline.otlp import otlp_exporters, throttle_sdk_logs
+from otel_tutor.pipeline.delivery import observe_losses
+from otel_tutor.pipeline.otlp import otlp_exporters
 from otel_tutor.pipeline.process import observe_process
 from otel_tutor.pipeline.providers import Exporters, Providers, ensure_no_provider
 from otel_tutor.pipeline.resource import make_resource
+from otel_tutor.pipeline.sdk_logs import throttle_sdk_logs
 from otel_tutor.pipeline.upstream import cached_recording, trace_engine, try_all
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "cached_recording",
     "ensure_no_provider",
     "make_resource",
+    "observe_losses",
     "observe_process",
     "otlp_exporters",
     "throttle_sdk_logs",

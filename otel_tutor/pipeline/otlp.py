@@ -1,7 +1,6 @@
-"""Settings into the three OTLP exporters, and a limit on what they log."""
+"""Settings into the three OTLP exporters."""
 
-import logging
-from typing import Final
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
@@ -9,14 +8,14 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.view import Aggregation
 
+from otel_tutor.pipeline.delivery import Delivery
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
-from otel_tutor.pipeline.upstream import histogram_aggregation
-from otel_tutor.recording.guard import EXPORT_FAILING
-from otel_tutor.recording.state import state
+from otel_tutor.pipeline.signals import Logs, Metrics, Signal, Spans
+from otel_tutor.pipeline.upstream import histogram_aggregation, send_through
 from otel_tutor.settings import Settings
 
-__all__ = ["otlp_exporters", "throttle_sdk_logs"]
+__all__ = ["otlp_exporters"]
 
 
 def otlp_exporters(settings: Settings) -> Exporters:
@@ -29,32 +28,29 @@ def otlp_exporters(settings: Settings) -> Exporters:
     exports = settings.exports
     aggregation: dict[type, Aggregation] = {Histogram: histogram_aggregation()}
     with sdk_self_metrics():
-        return Exporters(
+        exporters = Exporters(
             spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,
             metrics=OTLPMetricExporter(endpoint("metrics"), preferred_aggregation=aggregation)
             if "metrics" in exports
             else None,
             logs=OTLPLogExporter(endpoint("logs")) if "logs" in exports else None,
         )
+    _lose_single_records_only(exporters.spans, Spans(settings.value_limit))
+    _lose_single_records_only(exporters.metrics, Metrics(settings.value_limit))
+    _lose_single_records_only(exporters.logs, Logs())
+    return exporters
 
 
-class _Throttle(logging.Handler):
-    """Logs one of the SDK's own records a minute, as this package's, to the handlers that the app has."""
+def _lose_single_records_only(exporter: Any, signal: Signal) -> None:
+    """Have `exporter` send a batch in parts where it cannot be sent as a whole."""
+    delivery = Delivery(signal)
+    if exporter is None or send_through(exporter, delivery):
+        return
+    export = exporter.export
 
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._log: Final = logging.getLogger("otel_tutor")
+    def export_pieces(batch: Any, *args: Any, **kwargs: Any) -> Any:
+        results = [export(piece, *args, **kwargs) for piece in delivery.pieces(batch)]
+        failed = [result for result in results if result.name != "SUCCESS"]
+        return (failed or results)[0] if results else None
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if state.may_log_export():
-            message = " ".join(record.getMessage().split())
-            self._log.warning("%s: %s", EXPORT_FAILING, message)
-
-
-def throttle_sdk_logs() -> None:
-    """Limit the logs of the SDK and of gRPC to one line a minute: a Collector that is down must not flood an app's log."""
-    for name in ("opentelemetry", "grpc"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(handler, _Throttle) for handler in logger.handlers):
-            logger.addHandler(_Throttle())
-            logger.propagate = False
+    exporter.export = export_pieces

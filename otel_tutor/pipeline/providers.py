@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline import upstream
-from otel_tutor.pipeline.logs import attach_logging
+from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
+from otel_tutor.pipeline.values import ValidLogs
 from otel_tutor.settings import Settings
 
 __all__ = ["Exporters", "Providers", "ensure_no_provider"]
@@ -58,7 +59,8 @@ class Providers:
     @classmethod
     def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
-        tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids)
+        limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
+        tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
         if exporters.spans:
             with sdk_self_metrics():
                 tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
@@ -68,7 +70,9 @@ class Providers:
                 PeriodicExportingMetricReader(exporters.metrics, export_interval_millis=settings.metric_interval_ms)
             )
         meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        log_limits = LogRecordLimits(max_log_record_attribute_length=settings.log_value_limit)
+        logger = LoggerProvider(resource=resource, shutdown_on_exit=False, log_record_limits=log_limits)
+        logger.add_log_record_processor(ValidLogs(settings.log_value_limit))
         if exporters.logs:
             with sdk_self_metrics():
                 logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
@@ -80,7 +84,7 @@ class Providers:
         metrics.set_meter_provider(self.meter)
         _logs.set_logger_provider(self.logger)
         if self.exporters.logs:
-            self._detach_logging = attach_logging(self.logger)
+            self._detach_logging = export_logs(self.logger)
 
     def flush(self, seconds: float | None = None) -> None:
         """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`."""

@@ -7,6 +7,7 @@ process dies, and the next process takes that number over.
 """
 
 import hashlib
+import logging
 import socket
 from typing import Final
 from uuid import uuid4
@@ -14,10 +15,14 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 
+from otel_tutor.errors import ConfigurationError
+from otel_tutor.pipeline.values import valid_attributes, valid_text
 from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings, data_folder
 
 __all__ = ["make_resource"]
+
+_log: Final = logging.getLogger("otel_tutor")
 
 _MOST_PROCESSES: Final = 1024  # of one service on one host
 
@@ -27,14 +32,17 @@ def make_resource(settings: Settings) -> Resource:
     from otel_tutor import __version__
 
     base = Resource.create({"telemetry.distro.name": "otel_tutor", "telemetry.distro.version": __version__})
-    number = _lease(settings.service_name)
+    service_name = valid_text(settings.service_name, settings.value_limit)
+    number = _lease(service_name)
     if number is None:
         instance = str(uuid4())
     elif settings.instance_id:
         instance = settings.instance_id if number == 0 else f"{settings.instance_id}-{number}"
     else:
         instance = f"{socket.gethostname()}-{number}"
-    return base.merge(Resource({SERVICE_NAME: settings.service_name, SERVICE_INSTANCE_ID: instance}))
+    resource = base.merge(Resource({SERVICE_NAME: service_name, SERVICE_INSTANCE_ID: instance}))
+    # It goes with every batch: a value that cannot be encoded would be missing from all of them.
+    return Resource(valid_attributes(resource.attributes, settings.value_limit) or {}, resource.schema_url)
 
 
 def _lease(service_name: str) -> int | None:
@@ -42,8 +50,8 @@ def _lease(service_name: str) -> int | None:
 
     In a forked child the lock of its parent stays the parent's: filelock closes the child's copy of it.
     """
-    folder = data_folder() / "instances" / hashlib.sha256(service_name.encode()).hexdigest()[:16]
     try:
+        folder = data_folder() / "instances" / hashlib.sha256(service_name.encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(_MOST_PROCESSES):
             # Without the fallback to a file that outlives its process, and for the process, not for this thread.
@@ -54,6 +62,15 @@ def _lease(service_name: str) -> int | None:
                 continue
             state.lease = lock
             return number
-    except (OSError, NotImplementedError):
-        return None
+    except (OSError, NotImplementedError, ConfigurationError) as error:
+        _log_no_lease(error)
     return None
+
+
+def _log_no_lease(error: Exception) -> None:
+    """Log it once, and not again in each forked child."""
+    if not state.logged_no_lease:
+        state.logged_no_lease = True
+        _log.warning(
+            "service.instance.id is random, and each restart begins new series: no lock file can be kept (%s)", error
+        )

@@ -41,6 +41,7 @@ class _State:
         self.captures = False  # telemetry stays in memory, for tests
         self.providers: Any = None
         self.lease: Any = None  # the lock on this process's number
+        self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
         self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}
         self.read_time: Callable[[], float] = time.perf_counter
@@ -67,7 +68,9 @@ class _State:
         self.connection_routes: set[str | None] = set()
         self.messages: Counter[tuple[str | None, str]] = Counter()  # of WebSockets, by route and direction
         self.internal_errors = 0
-        self.may_log_error, self.may_log_export = RateLimit(), RateLimit()
+        self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
+        self.may_log_message: dict[tuple[str, str], RateLimit] = {}  # of the SDK, by logger and message
+        self.lost = dict.fromkeys(("traces", "metrics", "logs"), 0)  # records that could not be sent, by signal
 
     def forget(self) -> None:
         """Start over with what was seen: label values, stated numbers, requests, connections, errors."""
@@ -78,7 +81,9 @@ class _State:
         for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
             seen.clear()
         self.internal_errors = 0
-        self.may_log_error, self.may_log_export = RateLimit(), RateLimit()
+        self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
+        self.may_log_message.clear()
+        self.lost = dict.fromkeys(self.lost, 0)
 
     def reset(self, read: Callable[[], object]) -> None:
         """Forget what was seen, the results of health checks included; for tests.
@@ -89,6 +94,7 @@ class _State:
             totals[:] = [0, 0]
         self.messages = Counter(dict.fromkeys(self.messages, 0))
         self.overflow = dict.fromkeys(self.limits, 0)
+        self.lost = dict.fromkeys(self.lost, 0)
         read()
         self.forget()
         for service in list(self.health_services):

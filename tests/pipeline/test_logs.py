@@ -1,116 +1,181 @@
-"""What configure() does to stdlib logging. A process has one root logger, so each of these tests is its own process."""
-
-import json
-import subprocess
-import sys
-import textwrap
-from typing import Any
+"""What is exported of stdlib logging, and that nothing else of it changes."""
 
 import pytest
 
-START = """
-import json, logging, sys
-import otel_tutor
-from otel_tutor.testing import capture
-
-def look():
-    root = logging.getLogger()
-    return {"level": logging.getLevelName(root.level), "handlers": [type(handler).__name__ for handler in root.handlers]}
-
-def sent():
-    return [str(log.log_record.body) for log in kept.logs]
-"""
+from tests.support.logging_program import CONFIGURE, run
 
 
-def run(code: str) -> tuple[list[Any], str]:
-    """What a program printed, line by line as JSON, and its stderr."""
-    program = START + textwrap.dedent(code)
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    return [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+def test_configure_changes_neither_handlers_nor_levels() -> None:
+    (before, after), _, _ = run("show(look())\n", CONFIGURE, "show(look())")
+
+    assert before == after == {"level": "WARNING", "handlers": []}
 
 
-def test_an_unconfigured_root_logger_goes_to_info_and_still_prints_warnings() -> None:
-    (before, after, sent), stderr = run("""
-        print(json.dumps(look()))
-        kept = capture()
-        print(json.dumps(look()))
-        logging.getLogger("app").info("asked")
-        logging.getLogger("app").warning("slow")
-        print(json.dumps(sent()))
-    """)
+def test_while_nothing_is_configured_warnings_are_printed_as_before_and_info_is_exported_too() -> None:
+    (sent,), printed, stderr = run(
+        CONFIGURE,
+        """
+        log = logging.getLogger("app.lessons")
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+            log.log(level, logging.getLevelName(level))
+        show(sent())
+    """,
+    )
 
-    assert before == {"level": "WARNING", "handlers": []}
-    assert after == {"level": "INFO", "handlers": ["_StderrHandler", "_Handler"]}
-    assert (sent, stderr) == (["asked", "slow"], "slow\n")
-
-
-def test_a_level_that_an_app_has_set_stays() -> None:
-    (after, sent), _ = run("""
-        logging.getLogger().setLevel(logging.ERROR)
-        kept = capture()
-        logging.getLogger("app").warning("slow")
-        print(json.dumps(look()))
-        print(json.dumps(sent()))
-    """)
-
-    assert (after["level"], sent) == ("ERROR", [])
+    assert (sent, printed, stderr) == (["INFO", "WARNING"], "", "WARNING\n")
 
 
-def test_a_configured_root_logger_keeps_its_level_and_its_handlers() -> None:
-    (after, sent), stderr = run("""
-        logging.basicConfig(format="app: %(message)s")
-        kept = capture()
-        logging.getLogger("app").info("asked")
-        logging.getLogger("app").warning("slow")
-        print(json.dumps(look()))
-        print(json.dumps(sent()))
-    """)
+@pytest.mark.parametrize(
+    "configured",
+    [
+        "logging.basicConfig()",
+        "logging.getLogger().setLevel(logging.ERROR)",
+        "logging.getLogger('app').setLevel(logging.WARNING)",
+        "logging.getLogger('app').addHandler(logging.StreamHandler())",
+        "logging.disable(logging.INFO)",
+        "logging.getLogger('app').disabled = True",
+    ],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["after configure()", "before configure()"])
+def test_once_something_is_configured_the_apps_levels_decide(configured: str, first: bool) -> None:
+    parts = (CONFIGURE, configured) if first else (configured, "\n", CONFIGURE)
+    (sent,), _, stderr = run(*parts, '\nlogging.getLogger("app").info("asked"); show(sent())')
 
-    assert after == {"level": "WARNING", "handlers": ["StreamHandler", "_Handler"]}
-    assert (sent, stderr) == (["slow"], "app: slow\n")
-
-
-@pytest.mark.parametrize(("options", "handlers"), [("", ["_StderrHandler", "_Handler"]), ("force=True", ["StreamHandler"])])
-def test_basic_config_comes_too_late_after_configure(options: str, handlers: list[str]) -> None:
-    (after,), _ = run(f"""
-        kept = capture()
-        logging.basicConfig({options})
-        print(json.dumps(look()))
-    """)
-
-    assert after["handlers"] == handlers
+    assert (sent, stderr) == ([], "")
 
 
-def test_a_servers_own_messages_are_sent_and_its_access_log_is_not() -> None:
-    (sent,), _ = run("""
+def test_a_library_with_a_null_handler_is_not_configured_by_it() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
+        logging.getLogger("library").addHandler(logging.NullHandler())
+        logging.getLogger("library.part").info("loaded")
+        show(sent())
+    """,
+    )
+
+    assert sent == ["loaded"]
+
+
+def test_a_logger_that_is_silenced_is_not_exported() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
+        library = logging.getLogger("library")
+        library.addHandler(logging.NullHandler()); library.propagate = False
+        library.error("failed")
+        show(sent())
+    """,
+    )
+
+    assert sent == []
+
+
+def test_a_servers_messages_are_exported_and_its_access_log_is_not() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
         import uvicorn
         uvicorn.Config("app:app")  # it configures its loggers
-        kept = capture()
         logging.getLogger("uvicorn.error").info("Application startup complete.")
-        logging.getLogger("uvicorn.access").info("127.0.0.1 - GET /ask?q=secret")
-        print(json.dumps(sent()))
-    """)
+        logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "127.0.0.1", "GET", "/ask?q=secret", "1.1", 200)
+        show(sent())
+    """,
+    )
 
     assert sent == ["Application startup complete."]
 
 
-def test_after_shutdown_a_log_record_goes_where_it_went_before() -> None:
-    (handlers,), stderr = run("""
-        kept = capture()
+def test_what_a_handler_of_the_app_hides_is_not_exported() -> None:
+    (sent,), printed, _ = run(
+        CONFIGURE,
+        """
+        class Hide(logging.Filter):
+            def filter(self, record):
+                record.msg = record.msg.replace("secret", "***")
+                return True
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+        logging.getLogger().handlers[0].addFilter(Hide())
+        logging.getLogger("app").info("key: secret")
+        show(sent())
+    """,
+    )
+
+    assert (sent, printed) == (["key: ***"], "key: ***\n")
+
+
+def test_an_app_that_exports_a_logger_itself_does_so_once() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
+        from opentelemetry.instrumentation.logging.handler import LoggingHandler
+        logging.getLogger("app").addHandler(LoggingHandler())
+        logging.getLogger("app").warning("slow")
+        show(sent())
+    """,
+    )
+
+    assert sent == ["slow"]
+
+
+def test_a_line_whose_arguments_do_not_fit_harms_no_one_and_is_exported_as_it_was_written() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
+        class NoText:
+            def __str__(self):
+                raise ValueError("no text")
+        log = logging.getLogger("app")
+        log.info("%d of %d", 1)
+        log.info("a student", extra={"student": NoText()})
+        try:
+            raise RuntimeError(NoText())
+        except RuntimeError:
+            log.info("it failed", exc_info=True)
+        show(sent())
+    """,
+    )
+
+    assert sent == ["%d of %d", "a student", "it failed"]
+
+
+def test_after_shutdown_logging_is_what_it_was() -> None:
+    (restored,), _, stderr = run(
+        "before = logging.Logger.callHandlers, logging.Logger.isEnabledFor\n",
+        CONFIGURE,
+        """
         otel_tutor.shutdown()
         logging.getLogger("app").warning("late")
-        print(json.dumps(look()["handlers"]))
-    """)
+        show((logging.Logger.callHandlers, logging.Logger.isEnabledFor) == before)
+    """,
+    )
 
-    assert (handlers, stderr) == (["_StderrHandler"], "late\n")
+    assert (restored, stderr) == (True, "late\n")
 
 
-def test_records_of_telemetry_itself_are_not_sent() -> None:
-    (sent,), _ = run("""
-        kept = capture()
+def test_another_library_that_wraps_the_same_method_keeps_its_wrapper() -> None:
+    (seen,), _, stderr = run(
+        CONFIGURE,
+        """
+        call, seen = logging.Logger.callHandlers, []
+        logging.Logger.callHandlers = lambda logger, record: (seen.append(record.msg), call(logger, record))
+        otel_tutor.shutdown()
+        logging.getLogger("app").warning("late")
+        show(seen)
+    """,
+    )
+
+    assert (seen, stderr) == (["late"], "late\n")
+
+
+def test_records_of_telemetry_itself_are_not_exported() -> None:
+    (sent,), _, _ = run(
+        CONFIGURE,
+        """
         for name in ("app", "otel_tutor.demo.tutor", "otel_tutor", "opentelemetry.exporter", "grpc"):
             logging.getLogger(name).error(name)
-        print(json.dumps(sent()))
-    """)
+        show(sent())
+    """,
+    )
 
     assert sent == ["app", "otel_tutor.demo.tutor"]

@@ -99,3 +99,62 @@ def test_it_can_be_imported_where_there_is_no_fcntl() -> None:
     program = "import sys; sys.modules['fcntl'] = None; import otel_tutor.pipeline.resource"
 
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+CONFIGURED = """
+import os, sys
+import otel_tutor
+otel_tutor.configure()
+if not (child := os.fork()):
+    os._exit(0)
+os.waitpid(child, 0)
+from otel_tutor.lifecycle import providers
+print(providers().tracer.resource.attributes["service.instance.id"])
+"""
+
+
+def configure_in(command: list[str], **environ: str) -> tuple[str, str]:
+    """The instance of a process that configures itself and forks a child, and what it logged."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in {"HOME", "OTEL_TUTOR_DATA", "XDG_DATA_HOME"}
+    }
+    command = [*command, sys.executable, "-c", CONFIGURED]
+    result = subprocess.run(
+        command, env=inherited | environ, cwd="/", capture_output=True, text=True, timeout=60, check=True
+    )
+    return result.stdout.strip(), "\n".join(line for line in result.stderr.splitlines() if "service.instance.id" in line)
+
+
+@pytest.mark.parametrize("folder", ["/proc/version/data", "/proc/data"])  # no one can make them, root included
+def test_a_process_that_can_keep_no_data_is_configured_and_says_so_once(folder: str) -> None:
+    instance_id, lines = configure_in([], OTEL_TUTOR_DATA=folder)
+
+    assert UUID(instance_id)
+    assert len(lines.splitlines()) == 1
+    assert folder in lines
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that does not exist")
+def test_so_is_a_process_of_a_user_who_does_not_exist() -> None:
+    instance_id, lines = configure_in(["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"])
+
+    assert UUID(instance_id)
+    assert len(lines.splitlines()) == 1
+    assert "there is no home directory: set OTEL_TUTOR_DATA" in lines
+
+
+def test_text_that_utf8_cannot_hold_is_replaced_and_long_text_is_cut() -> None:
+    broken = os.fsdecode(b"caf\xe9")
+    attributes = make_resource(
+        Settings.read(environ={"OTEL_SERVICE_NAME": broken, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "10"})
+    ).attributes
+
+    assert (attributes["service.name"], attributes["telemetry.distro.name"]) == ("caf?", "otel_tutor")
+    assert attributes["telemetry.sdk.name"] == "opentelemet"[:10]
+
+
+def test_so_is_text_of_the_variable_for_the_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", os.fsdecode(b"team=caf\xe9,\xe9=x"))
+    attributes = make_resource(Settings.read()).attributes
+
+    assert (attributes["team"], attributes["?"]) == ("caf?", "x")

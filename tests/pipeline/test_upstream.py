@@ -46,7 +46,9 @@ PARTS: dict[str, list[WorkAround]] = {
     "_instrument_view_instrument_matches": [COUNTS],
     "_export_lock": [COUNTS],
     "_update_resource": [upstream.FORKED_NAME],
-    "_initialize_channel_and_stub": [upstream.FORKED_CONNECTION],
+    "_initialize_channel_and_stub": [upstream.FORKED_CONNECTION, upstream.WHOLE_BATCHES],
+    "_translate_data": [upstream.WHOLE_BATCHES],
+    "_stub": [upstream.WHOLE_BATCHES],
     "EngineTracer": [ENGINE],
     "_operation_name": [ENGINE],
     "time_ns": [upstream.FROZEN_SPANS],
@@ -105,7 +107,7 @@ def test_each_says_why_it_is_there_and_what_replaces_it() -> None:
 
 GUARDED = {"_max_overflow"}  # of SQLAlchemy; without it one gauge is left out
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
-PUBLISHED = {"_logs", "_log_exporter"}  # the names under which OpenTelemetry publishes its logs signal
+PUBLISHED = {"_logs", "_log_exporter", "_log_encoder"}  # the names under which OpenTelemetry publishes its logs signal
 
 
 def private_imports(path: Path) -> set[str]:

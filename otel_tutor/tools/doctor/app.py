@@ -8,9 +8,6 @@ from typing import Any
 
 __all__ = ["instrumented_twice", "load", "unheard_loggers"]
 
-# Of telemetry itself, which is kept out of telemetry, and access logs: each request is a span.
-_IGNORED = ("opentelemetry", "grpc", "otel_tutor", "uvicorn.access", "gunicorn.access")
-
 
 def load(name: str) -> Any:
     """The object that MODULE:NAME names, as uvicorn names an app. Raises what its import raises, or ImportError."""
@@ -23,27 +20,15 @@ def load(name: str) -> Any:
         raise ImportError(f"{name!r}: {error}") from None
 
 
-def unheard_loggers() -> list[str]:
-    """The loggers whose lines reach only their own handlers, and none of OpenTelemetry's."""
-    known = logging.root.manager.loggerDict.items()
-    loggers = {name: logger for name, logger in known if isinstance(logger, logging.Logger)}
-    return sorted(name for name, logger in loggers.items() if _is_unheard(logger) and not _is_ignored(name))
+def unheard_loggers(app: str) -> list[str]:
+    """The loggers of the package of MODULE:NAME that are disabled.
 
-
-def _is_unheard(logger: logging.Logger) -> bool:
-    if logger.propagate or logger.disabled or any(map(_is_opentelemetrys, logger.handlers)):
-        return False
-    silenced = logger.handlers and all(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
-    return not silenced and bool(logger.handlers or logger.level)
-
-
-def _is_opentelemetrys(handler: logging.Handler) -> bool:
-    # There are two classes of this name, in the SDK and in the instrumentation.
-    return any(base.__name__ == "LoggingHandler" for base in type(handler).__mro__)
-
-
-def _is_ignored(name: str) -> bool:
-    return any(name == ignored or name.startswith(f"{ignored}.") for ignored in _IGNORED)
+    `logging.config` disables those that exist when it is called. A library's may well be meant to be.
+    """
+    package = app.partition(":")[0].partition(".")[0]
+    loggers = logging.root.manager.loggerDict.items()
+    disabled = (name for name, logger in loggers if isinstance(logger, logging.Logger) and logger.disabled)
+    return sorted(name for name in disabled if name.partition(".")[0] == package)
 
 
 def instrumented_twice(app: Any) -> bool:

@@ -72,7 +72,7 @@ def send_from_app(name: str) -> dict[str, Any]:
         return {"unimportable": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
     took = time.monotonic() - started
     _configured()
-    return {"imported": took, "unheard": unheard_loggers(), "twice": instrumented_twice(app), **send_signals()}
+    return {"imported": took, "unheard": unheard_loggers(name), "twice": instrumented_twice(app), **send_signals()}
 
 
 def _configured() -> Any:

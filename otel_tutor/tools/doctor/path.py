@@ -30,7 +30,7 @@ CAUSES: Final = by_key(
     Cause("unauthenticated", Symptom.NOTHING, "the Collector requires a bearer token, and the app sent another one or none", "set OTEL_EXPORTER_OTLP_HEADERS to a token of the Collector's token file"),
     Cause("app", Symptom.NOTHING, "the app cannot be imported", "fix the error, or name the app as uvicorn does, MODULE:NAME, in the folder that contains MODULE"),
     Cause("tls", Symptom.NOTHING, "only one end uses TLS, or one end does not trust the other's certificate", "use https:// in the endpoint for TLS, http:// without; set OTEL_EXPORTER_OTLP_CERTIFICATE for a private authority"),
-    Cause("loggers", Symptom.NO_LOGS, "loggers do not propagate, and have no OpenTelemetry handler", "set their propagate to True, or add OpenTelemetry's LoggingHandler to them; for uvicorn's and gunicorn's, call configure() after the app has set up logging"),
+    Cause("loggers", Symptom.NO_LOGS, "loggers are disabled", "call logging.config with disable_existing_loggers=False, or before the loggers are made"),
 )
 # fmt: on
 _NAMED: Final = 5  # loggers; the rest is a number

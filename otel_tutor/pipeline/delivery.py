@@ -1,0 +1,175 @@
+"""What one exporter is given, sent in as many requests as it takes, so that a record that cannot be sent is lost alone.
+
+The size of a request is known before it is sent. What is above gRPC's usual limit goes in several; a record that is above
+it by itself is tried alone, for a receiver may take more. A request that the receiver refuses for its size or content is
+halved until what is refused is a single record. That record is counted by `telemetry_lost_total`, and logged at most once
+a minute.
+"""
+
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from grpc import RpcError, StatusCode  # type: ignore[import-untyped]  # ships no types
+
+from otel_tutor import catalogue
+from otel_tutor.pipeline.signals import Signal
+from otel_tutor.recording.instruments import Labels, observe
+from otel_tutor.recording.state import state
+
+__all__ = ["Delivery", "observe_losses"]
+
+_LARGEST_REQUEST: Final = 4 << 20  # bytes; what gRPC's servers take unless they are told otherwise, the Collector's too
+# A receiver that refuses so many requests one after the other, and accepts none, refuses everything: halving five times
+# gives as many parts, and a batch with a bad record in each of them is no good batch with a bad record.
+_HOPELESS: Final = 32
+
+# About the content of a request. Not among them: who may send (UNAUTHENTICATED, PERMISSION_DENIED), what is served
+# (UNIMPLEMENTED, NOT_FOUND), and what passes by itself (UNAVAILABLE, DEADLINE_EXCEEDED, ABORTED, CANCELLED, DATA_LOSS).
+_CONTENT: Final = (
+    StatusCode.INVALID_ARGUMENT,
+    StatusCode.INTERNAL,  # the Collector's for what it will never take, and a server's for what it cannot decode
+    StatusCode.UNKNOWN,  # of a proxy's 413, and of a server that fails
+    StatusCode.OUT_OF_RANGE,  # of tonic for a request that is too large
+    StatusCode.FAILED_PRECONDITION,
+)
+# Other servers use RESOURCE_EXHAUSTED for that, which also means "slow down".
+_TOO_LARGE: Final = re.compile(r"larger than|too large|exceed\w* (the )?(maximum|max|limit)|message size", re.IGNORECASE)
+_RETRY_INFO: Final = "google.rpc.retryinfo-bin"  # the receiver expects the same request again
+
+_LONGEST_REASON: Final = 300  # characters of a line of log; a receiver may quote what it refuses
+LOST: Final = "telemetry lost, all of it counted by telemetry_lost_total (logged at most once a minute)"
+
+_log: Final = logging.getLogger("otel_tutor")
+
+
+class Delivery:
+    """What sends the batches of one exporter, in place of the client that gRPC generates for it."""
+
+    def __init__(self, signal: Signal) -> None:
+        self._signal: Final = signal
+        self._send: Callable[..., Any] | None = None
+        self._batch: object = None
+        self._parts: deque[Sequence[Any]] = deque()
+        self._refusals = 0
+        self._accepts = False
+
+    def __call__(self, channel: Any) -> "Delivery":
+        """Send over this channel from now on."""
+        self._send = self._signal.client(channel).Export
+        return self
+
+    def Export(self, request: Any, metadata: Any, timeout: float) -> None:  # noqa: N802 - gRPC's name
+        """Send a batch, as an exporter is given it, within `timeout` seconds.
+
+        Raises RpcError where trying again may help. The same batch then goes on where it stopped, so that nothing is sent
+        twice.
+        """
+        assert self._send is not None, "there is no channel yet"
+        deadline = time.monotonic() + timeout
+        self._begin(request)
+        while (part := self._next()) is not None:
+            records, message = part
+            try:
+                response = self._send(message, metadata=metadata, timeout=max(0.0, deadline - time.monotonic()))
+            except RpcError as error:
+                if not _is_refusal(error, message.ByteSize()):
+                    self._parts.appendleft(records)
+                    raise
+                self._refused(records, message.ByteSize(), error)
+            else:
+                self._accepts = True
+                if rejected := self._signal.rejected(response):
+                    self._lose(rejected, "", f"the receiver left it out: {response.partial_success.error_message}")
+        self._batch = None
+
+    def pieces(self, batch: Any) -> Iterator[Any]:
+        """A batch as batches that are small enough, without the records that are too large or cannot be encoded."""
+        self._begin(batch)
+        while (part := self._next()) is not None:
+            records, message = part
+            if message.ByteSize() > _LARGEST_REQUEST:
+                self._divide(records, f"it has {message.ByteSize():,} bytes, more than the receiver is known to take")
+            else:
+                yield self._signal.join(records)
+
+    def _begin(self, batch: Any) -> None:
+        if batch is not self._batch:
+            self._batch, self._parts = batch, deque([self._signal.split(batch)])
+            self._refusals, self._accepts = 0, False
+
+    def _next(self) -> tuple[Sequence[Any], Any] | None:
+        """The next records that can be sent, and the request for them."""
+        while self._parts:
+            records = self._parts.popleft()
+            if not records:
+                continue
+            try:
+                message = self._signal.encode(records)
+            except Exception as error:  # whatever a value made the encoder raise
+                cause = getattr(error, "original_exception", error)
+                self._divide(records, f"it cannot be encoded: {type(cause).__name__}: {cause}")
+                continue
+            runs: Sequence[Sequence[Any]] = [records] if message.ByteSize() <= _LARGEST_REQUEST else self._fitting(records)
+            if len(runs) == 1:
+                return records, message
+            self._parts.extendleft(reversed(runs))
+        return None
+
+    def _fitting(self, records: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The records in runs that fit in a request each; a record that does not fit in any is alone."""
+        runs: list[list[Any]] = [[]]
+        total = 0
+        for record in records:
+            num_bytes = self._signal.encode([record]).ByteSize()  # not less than it adds to a request with others
+            if total + num_bytes > _LARGEST_REQUEST and runs[-1]:
+                runs.append([])
+                total = 0
+            runs[-1].append(record)
+            total += num_bytes
+        return runs
+
+    def _refused(self, records: Sequence[Any], num_bytes: int, error: Any) -> None:
+        self._refusals += 1
+        reason = f"the receiver refuses its {num_bytes:,} bytes: {error.code().name}: {error.details()}"
+        if self._refusals < _HOPELESS or self._accepts:
+            self._divide(records, reason)
+            return
+        self._lose(len(records) + sum(map(len, self._parts)), "", f"the receiver refuses everything: {reason}")
+        self._parts.clear()
+
+    def _divide(self, records: Sequence[Any], reason: str) -> None:
+        """Leave the halves to be sent after all other parts; a single record has none and is lost."""
+        half = len(records) // 2
+        if half:
+            self._parts += records[:half], records[half:]
+        else:
+            self._lose(1, self._signal.describe(records[0]), reason)
+
+    def _lose(self, count: int, which: str, reason: str) -> None:
+        state.lost[self._signal.name] += count
+        if state.may_log_loss():
+            records = f"{count} {self._signal.record}{'s' if count > 1 else ''}"
+            _log.warning("%s: %s %s: %s", LOST, records, which, " ".join(reason.split())[:_LONGEST_REASON])
+
+
+def _is_refusal(error: Any, num_bytes: int) -> bool:
+    """Whether the receiver would refuse the same request for ever."""
+    if error.code() in _CONTENT:
+        return True
+    expected_again = any(key == _RETRY_INFO for key, _ in error.trailing_metadata() or ())
+    if error.code() is not StatusCode.RESOURCE_EXHAUSTED or expected_again:
+        return False
+    return num_bytes > _LARGEST_REQUEST or bool(_TOO_LARGE.search(error.details() or ""))
+
+
+def observe_losses() -> None:
+    """Count what was lost at every export, zeros included; `configure()` calls this once."""
+
+    def read() -> Iterable[tuple[float, Labels]]:
+        return [(count, {catalogue.SIGNAL.key: signal}) for signal, count in state.lost.items()]
+
+    observe(catalogue.LOST, read)

@@ -1,0 +1,269 @@
+"""The three signals as records that can be sent one by one: what a batch consists of, and how its records are encoded."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final, Protocol, TypeVar
+
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics import Exemplar
+from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import Link, Status
+
+from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
+
+__all__ = ["Logs", "Metrics", "Signal", "Spans"]
+
+Item = TypeVar("Item")
+
+_CUT_BEFORE: Final = sys.maxsize  # the SDK cuts the attributes of a span as they are set
+
+
+class Signal(Protocol):
+    """How the records of one signal are sent."""
+
+    @property
+    def name(self) -> str:
+        """What OpenTelemetry calls it."""
+
+    @property
+    def record(self) -> str:
+        """What one of its records is called."""
+
+    def client(self, channel: Any) -> Any:
+        """What sends requests over a gRPC channel."""
+
+    def split(self, data: Any) -> Sequence[Any]:
+        """What an exporter is given, as records; their values are valid as far as they can be."""
+
+    def join(self, records: Sequence[Any]) -> Any:
+        """Records as an exporter is given them."""
+
+    def encode(self, records: Sequence[Any]) -> Any:
+        """The request for these records. Raises whatever the encoder raises for a record that it cannot encode."""
+
+    def rejected(self, response: Any) -> int:
+        """How many records of a request the receiver says it left out."""
+
+    def describe(self, record: Any) -> str:
+        """Which record it is, without anything that a student may have written."""
+
+
+class Spans:
+    """Spans; the description of a status has at most `limit` characters."""
+
+    name: Final = "traces"
+    record: Final = "span"
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def client(self, channel: Any) -> Any:
+        """What sends requests over a gRPC channel."""
+        return TraceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
+
+    def split(self, data: Sequence[ReadableSpan]) -> list[ReadableSpan]:
+        """The spans, with valid values."""
+        return [self._valid(span) for span in data]
+
+    def join(self, records: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+        """The spans as they are."""
+        return records
+
+    def encode(self, records: Sequence[ReadableSpan]) -> Any:
+        """A request for these spans."""
+        return encode_spans(records)
+
+    def rejected(self, response: Any) -> int:
+        """How many spans the receiver left out."""
+        return int(response.partial_success.rejected_spans)
+
+    def describe(self, record: ReadableSpan) -> str:
+        """Its name: the app's own words, and no student's."""
+        return f"{record.name[:100]!r}"
+
+    def _valid(self, span: ReadableSpan) -> ReadableSpan:
+        limit = self._limit
+        before = (span.name, span.status, span.attributes, span.events, span.links, span.instrumentation_scope)
+        name, status, attributes, events, links, scope = before
+        description = status.description
+        if description is not None and (text := valid_text(description, limit)) != description:
+            status = Status(status.status_code, text)
+        after = (
+            valid_name(name),
+            status,
+            valid_attributes(attributes, _CUT_BEFORE),
+            _valid_all(events, _valid_event),
+            _valid_all(links, _valid_link),
+            valid_scope(scope, limit),
+        )
+        unchanged = after[0] == name and all(new is old for new, old in zip(after[1:], before[1:], strict=True))
+        return span if unchanged else _ValidSpan(span, *after)
+
+
+class _ValidSpan(ReadableSpan):
+    """A span with other values, which still knows what its limits dropped."""
+
+    def __init__(self, span: ReadableSpan, name: str, status: Status, attributes: Any, events: Any, links: Any, scope: Any):
+        super().__init__(
+            name=name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes=attributes,
+            events=events,
+            links=links,
+            kind=span.kind,
+            status=status,
+            start_time=span.start_time,
+            end_time=span.end_time,
+            instrumentation_scope=scope,
+        )
+        self._dropped = span.dropped_attributes, span.dropped_events, span.dropped_links
+
+    @property
+    def dropped_attributes(self) -> int:
+        """As of the span it was made from."""
+        return self._dropped[0]
+
+    @property
+    def dropped_events(self) -> int:
+        """As of the span it was made from."""
+        return self._dropped[1]
+
+    @property
+    def dropped_links(self) -> int:
+        """As of the span it was made from."""
+        return self._dropped[2]
+
+
+def _valid_all(items: Sequence[Item], make_valid: Callable[[Item], Item]) -> Sequence[Item]:
+    valid = [make_valid(item) for item in items]
+    return items if all(new is old for new, old in zip(valid, items, strict=True)) else valid
+
+
+def _valid_event(event: Event) -> Event:
+    name, attributes = valid_name(event.name), valid_attributes(event.attributes, _CUT_BEFORE)
+    if name == event.name and attributes is event.attributes:
+        return event
+    return Event(name, attributes, event.timestamp)
+
+
+def _valid_link(link: Link) -> Link:
+    attributes = valid_attributes(link.attributes, _CUT_BEFORE)
+    return link if attributes is link.attributes else Link(link.context, attributes)
+
+
+class Logs:
+    """Log records; `LogLimits` has made their values valid as they were written."""
+
+    name: Final = "logs"
+    record: Final = "log record"
+
+    def client(self, channel: Any) -> Any:
+        """What sends requests over a gRPC channel."""
+        return LogsServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
+
+    def split(self, data: Sequence[ReadableLogRecord]) -> Sequence[ReadableLogRecord]:
+        """The log records as they are."""
+        return data
+
+    def join(self, records: Sequence[ReadableLogRecord]) -> Sequence[ReadableLogRecord]:
+        """The log records as they are."""
+        return records
+
+    def encode(self, records: Sequence[ReadableLogRecord]) -> Any:
+        """A request for these log records."""
+        return encode_logs(records)
+
+    def rejected(self, response: Any) -> int:
+        """How many log records the receiver left out."""
+        return int(response.partial_success.rejected_log_records)
+
+    def describe(self, record: ReadableLogRecord) -> str:
+        """Its logger; the body is for nobody's console."""
+        return f"of logger {record.instrumentation_scope.name[:100] if record.instrumentation_scope else ''!r}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Family:
+    """A metric and where it belongs; equal to itself only."""
+
+    resource: ResourceMetrics
+    scope: ScopeMetrics
+    metric: Metric
+
+
+class Metrics:
+    """Data points; descriptions and attributes have at most `limit` characters."""
+
+    name: Final = "metrics"
+    record: Final = "data point"
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def client(self, channel: Any) -> Any:
+        """What sends requests over a gRPC channel."""
+        return MetricsServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
+
+    def split(self, data: MetricsData) -> list[tuple[_Family, Any]]:
+        """Each data point with its metric; their values are valid."""
+        return [
+            (family, self._valid_point(point)) for family in self._families(data) for point in family.metric.data.data_points
+        ]
+
+    def join(self, records: Sequence[tuple[_Family, Any]]) -> MetricsData:
+        """Data points in their metrics, those in their scopes, those in their resources."""
+        resources: dict[int, tuple[ResourceMetrics, dict[Any, tuple[ScopeMetrics, list[Metric]]]]] = {}
+        for family, members in groupby(records, key=itemgetter(0)):
+            data = replace(family.metric.data, data_points=[point for _, point in members])
+            _, scopes = resources.setdefault(id(family.resource), (family.resource, {}))
+            _, metrics = scopes.setdefault(family.scope.scope, (family.scope, []))
+            metrics.append(replace(family.metric, data=data))
+        return MetricsData(
+            [
+                replace(resource, scope_metrics=[replace(scope, metrics=metrics) for scope, metrics in scopes.values()])
+                for resource, scopes in resources.values()
+            ]
+        )
+
+    def encode(self, records: Sequence[tuple[_Family, Any]]) -> Any:
+        """A request for these data points."""
+        return encode_metrics(self.join(records))
+
+    def rejected(self, response: Any) -> int:
+        """How many data points the receiver left out."""
+        return int(response.partial_success.rejected_data_points)
+
+    def describe(self, record: tuple[_Family, Any]) -> str:
+        """The name of its metric."""
+        return f"of metric {record[0].metric.name!r}"
+
+    def _families(self, data: MetricsData) -> Iterator[_Family]:
+        for resource in data.resource_metrics:
+            for scope in resource.scope_metrics:
+                valid = replace(scope, scope=valid_scope(scope.scope, self._limit) or scope.scope)
+                for metric in scope.metrics:
+                    description = valid_text(metric.description or "", self._limit)
+                    yield _Family(resource, valid, replace(metric, description=description))
+
+    def _valid_point(self, point: Any) -> Any:
+        attributes = valid_attributes(point.attributes, self._limit)
+        exemplars = _valid_all(point.exemplars, self._valid_exemplar)
+        if attributes is point.attributes and exemplars is point.exemplars:
+            return point
+        return replace(point, attributes=attributes, exemplars=exemplars)
+
+    def _valid_exemplar(self, exemplar: Exemplar) -> Exemplar:
+        attributes = valid_attributes(exemplar.filtered_attributes, self._limit)
+        return exemplar if attributes is exemplar.filtered_attributes else replace(exemplar, filtered_attributes=attributes)

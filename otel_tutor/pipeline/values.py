@@ -1,0 +1,104 @@
+"""Values as OTLP can carry them: text that UTF-8 can hold and that has a limit, integers of 64 bits, names that are text.
+
+Whoever made a value, one that the encoder refuses would cost its attribute, its record or its whole batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import UNKNOWN, valid_utf8
+from otel_tutor.settings import DEFAULT_VALUE_LIMIT
+
+__all__ = ["ValidLogs", "valid_attributes", "valid_name", "valid_scope", "valid_text", "valid_value"]
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of OTLP's integers
+_DEEPEST: Final = 20  # levels of lists and mappings; deeper is a mistake, and protobuf refuses more than 100
+_LONGEST_NAME: Final = DEFAULT_VALUE_LIMIT  # a set limit is for values: names that it cuts would no longer be found
+
+
+def valid_text(value: object, limit: int) -> str:
+    """`value` as text of at most `limit` characters."""
+    text = value if isinstance(value, str) else attempt(str, value) or UNKNOWN
+    return valid_utf8(text if len(text) <= limit else text[:limit])
+
+
+def valid_name(name: object) -> str:
+    """A name or an attribute's key as text that can be sent."""
+    return valid_text(name, _LONGEST_NAME)
+
+
+def valid_value(value: Any, limit: int, level: int = 0) -> Any:
+    """`value` with its texts limited to so many characters, and what OTLP has no type for as text."""
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and _SMALLEST <= value <= _LARGEST):
+        return value
+    if isinstance(value, bytes):
+        return value[:limit]
+    if level < _DEEPEST and isinstance(value, Mapping):
+        return {valid_name(key): valid_value(item, limit, level + 1) for key, item in value.items()}
+    if level < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, str):
+        return [valid_value(item, limit, level + 1) for item in value]
+    return valid_text(value, limit)
+
+
+def valid_attributes(attributes: Mapping[str, Any] | None, limit: int) -> Mapping[str, Any] | None:
+    """`attributes` with valid keys and values: itself where they are valid, as they nearly always are."""
+    if not attributes or all(_is_valid(key, _LONGEST_NAME) and _is_valid(value, limit) for key, value in attributes.items()):
+        return attributes
+    valid = BoundedAttributes(attributes=valid_value(attributes, limit))
+    valid.dropped = getattr(attributes, "dropped", 0)
+    return valid
+
+
+def _is_valid(value: Any, limit: int) -> bool:
+    """Whether `value` needs no change. It is asked of each value that is exported, so the usual ones come first."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= limit and (value.isascii() or valid_utf8(value) == value)
+    if kind is int:
+        return bool(_SMALLEST <= value <= _LARGEST)
+    return kind is bool or kind is float or (kind is tuple and all(_is_valid(item, limit) for item in value))
+
+
+def valid_scope(scope: InstrumentationScope | None, limit: int) -> InstrumentationScope | None:
+    """`scope` with valid names and attributes: itself where they are valid."""
+    if scope is None:
+        return None
+    attributes = valid_attributes(scope.attributes, limit)
+    names = (scope.name, scope.version, scope.schema_url)
+    name, version, schema_url = (name and valid_name(name) for name in names)
+    if attributes is scope.attributes and (name, version, schema_url) == names:
+        return scope
+    return InstrumentationScope(name or "", version, schema_url, attributes)
+
+
+class ValidLogs(LogRecordProcessor):
+    """Makes the values of a log record valid as it is written: a long body is not kept until it is exported.
+
+    A body has at most `limit` characters. So has an attribute, which the SDK cuts.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit: Final = limit
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Change the values that are not valid."""
+        record = log_record.log_record
+        record.body = valid_value(record.body, self._limit)
+        record.attributes = valid_attributes(record.attributes, self._limit)
+        if record.event_name is not None:
+            record.event_name = valid_name(record.event_name)
+        if record.severity_text is not None:
+            record.severity_text = valid_name(record.severity_text)
+        log_record.instrumentation_scope = valid_scope(log_record.instrumentation_scope, self._limit)
+
+    def shutdown(self) -> None:
+        """Do nothing: nothing is held."""
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's signature
+        """Do nothing: nothing is held."""
+        return True
