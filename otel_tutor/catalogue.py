@@ -23,10 +23,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A label of a measurement, and how many different values one process may give it; later ones become `_OTHER`."""
+    """A label of a measurement, and how many different values one process may give it; later ones become `_OTHER`.
+
+    Values that are reserved are kept, however many others came before them: what rules look for must not become `_OTHER`.
+    """
 
     key: str
     limit: int
+    reserved: tuple[str, ...] = ()
 
 
 # A limit is one process's, and a default: `configure(cardinality_limits=...)` sets another.
@@ -37,7 +41,8 @@ DIRECTION: Final = Attribute("network.io.direction", 2)  # receive, transmit
 SUBJECT: Final = Attribute("tutor.subject", 50)  # what a school teaches, twice over
 TOPIC: Final = Attribute("tutor.topic", 500)  # ten for each subject
 CORRECT: Final = Attribute("tutor.answer.correct", 2)  # true, false
-OUTCOME: Final = Attribute("tutor.outcome", 10)  # success, cancelled, and an app's own words for failures
+# What is neither success nor cancelled is a failure; beside these, ten words for failures are an app's own.
+OUTCOME: Final = Attribute("tutor.outcome", 10, ("success", "cancelled", "error"))
 MODEL: Final = Attribute("gen_ai.request.model", 50)  # those tried out since the process began, versions included
 QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)  # llama.cpp, which has the most, names about fifteen
 TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)  # input, output
@@ -48,6 +53,7 @@ CHECK: Final = Attribute("health.check.name", 50)  # a probe that runs more than
 DB_OPERATION: Final = Attribute("db.operation.name", 30)  # first words of SQL: about twenty, and those of one dialect
 DB_POOL: Final = Attribute("db.client.connection.pool.name", 20)  # databases of one service
 DB_STATE: Final = Attribute("db.client.connection.state", 2)  # used, idle
+INSTRUMENT: Final = Attribute("otel_tutor.instrument.name", 100)  # the rows below, and as many that `track_time` makes
 ATTRIBUTE_KEY: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
 SIGNAL: Final = Attribute("otel_tutor.signal", 3)  # traces, metrics, logs
 
@@ -70,6 +76,7 @@ ATTRIBUTES: Final = (
     DB_OPERATION,
     DB_POOL,
     DB_STATE,
+    INSTRUMENT,
     ATTRIBUTE_KEY,
     SIGNAL,
 )
@@ -89,7 +96,9 @@ class Instrument:
 _COUNTER, _HISTOGRAM = Kind.COUNTER, Kind.HISTOGRAM
 _GAUGE, _UP_DOWN, _TOTAL = Kind.OBSERVABLE_GAUGE, Kind.OBSERVABLE_UP_DOWN_COUNTER, Kind.OBSERVABLE_COUNTER
 
-# A histogram counts what it measures, so no counter stands beside one: the Collector derives it.
+# HTTP requests are measured here, and always have a duration: their count is that of the histogram, and the Collector derives
+# it. The durations of the other four (questions, calls to a model, syncs, searches) are an app's, and may be missing, odd, or
+# the 0 s of a failure. So each has a counter beside it, and the histogram that objectives are measured on has successes only.
 # fmt: off
 HTTP_DURATION: Final = Instrument("http.server.request.duration", _HISTOGRAM, "s", (METHOD, ROUTE, STATUS_CODE), "Time from a request's arrival to the last byte of its response.")
 HTTP_ACTIVE: Final = Instrument("http.server.active_requests", _UP_DOWN, "{request}", (METHOD, ROUTE), "Requests being answered now.")
@@ -99,10 +108,13 @@ HTTP_RESPONSE_IO: Final = Instrument("http.server.response.io", _TOTAL, "By", (M
 WEBSOCKET_DURATION: Final = Instrument("websocket.connection.duration", _HISTOGRAM, "s", (ROUTE,), "Time a WebSocket connection was open.")
 WEBSOCKET_ACTIVE: Final = Instrument("websocket.active_connections", _UP_DOWN, "{connection}", (ROUTE,), "WebSocket connections open now.")
 WEBSOCKET_MESSAGES: Final = Instrument("websocket.messages", _TOTAL, "{message}", (ROUTE, DIRECTION), "Messages received and transmitted over WebSockets.")
-RAG_RETRIEVAL: Final = Instrument("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT, OUTCOME), "Time to find the passages a question is answered from.")
+RAG_QUERIES: Final = Instrument("rag.queries", _COUNTER, "{question}", (SUBJECT, OUTCOME), "Questions put to the tutor, whether or not their durations are known.")
+RAG_RETRIEVAL: Final = Instrument("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to find the passages a question is answered from, where they were found; failures are no latency.")
 RAG_DOCUMENTS: Final = Instrument("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
-RAG_GENERATION: Final = Instrument("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages.")
-MODEL_INFERENCE: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model.")
+RAG_GENERATION: Final = Instrument("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages, where it was written.")
+MODEL_CALLS: Final = Instrument("gen_ai.client.operations", _COUNTER, "{operation}", (MODEL, QUANTIZATION, OUTCOME), "Calls to a model, whether or not their durations are known.")
+MODEL_INFERENCE: Final = Instrument("model.inference.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION), "Time of one call to a model that succeeded; failures are no latency.")
+MODEL_OPERATION: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model, by how it ended: a time-out takes its time, a refusal none.")
 MODEL_TOKENS: Final = Instrument("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
 FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
 MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
@@ -110,10 +122,12 @@ QUESTIONS: Final = Instrument("student.questions", _COUNTER, "{question}", (SUBJ
 SESSIONS: Final = Instrument("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
 PRACTICE: Final = Instrument("student.practice.answers", _COUNTER, "{answer}", (SUBJECT, CORRECT), "Practice items students answered.")
 SYNC_QUEUE: Final = Instrument("sync.queue.size", _UP_DOWN, "{record}", (), "Records waiting to be synchronised.")
-SYNC_DURATION: Final = Instrument("sync.duration", _HISTOGRAM, "s", (OUTCOME,), "Time of one synchronisation.")
+SYNCS: Final = Instrument("sync.operations", _COUNTER, "{operation}", (OUTCOME,), "Synchronisations, whether or not their durations are known.")
+SYNC_DURATION: Final = Instrument("sync.duration", _HISTOGRAM, "s", (), "Time of one synchronisation that succeeded; failures are no latency.")
 SYNC_RECORDS: Final = Instrument("sync.records", _COUNTER, "{record}", (RECORD_TYPE,), "Records synchronised.")
 VECTOR_DOCUMENTS: Final = Instrument("vector_store.documents", _GAUGE, "{document}", (COLLECTION,), "Documents in a collection of the vector store.")
-VECTOR_SEARCH: Final = Instrument("vector_store.search.duration", _HISTOGRAM, "s", (COLLECTION, OUTCOME), "Time of one search in a collection of the vector store.")
+VECTOR_SEARCHES: Final = Instrument("vector_store.searches", _COUNTER, "{search}", (COLLECTION, OUTCOME), "Searches in the vector store, whether or not their durations are known.")
+VECTOR_SEARCH: Final = Instrument("vector_store.search.duration", _HISTOGRAM, "s", (COLLECTION,), "Time of one search in a collection of the vector store that succeeded; failures are no latency.")
 SYSTEM_CPU: Final = Instrument("system.cpu.usage", _GAUGE, "%", (), "Share of all processors of the host in use since the export before.")
 SYSTEM_MEMORY: Final = Instrument("system.memory.usage", _GAUGE, "By", (), "Memory of the host that programs cannot have any more.")
 SYSTEM_DISK: Final = Instrument("system.disk.usage", _GAUGE, "By", (DISK_PATH,), "Space in use on the file system of a path.")
@@ -129,6 +143,7 @@ HEALTH: Final = Instrument("health.status", _GAUGE, "{status}", (), "Health of t
 UPTIME: Final = Instrument("process.uptime", _GAUGE, "s", (), "Time since the process began.")
 OVERFLOW: Final = Instrument("otel_tutor.attribute.folded", _TOTAL, "{value}", (ATTRIBUTE_KEY,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
 LOST: Final = Instrument("otel_tutor.telemetry.lost", _TOTAL, "{record}", (SIGNAL,), "Spans, log records and data points that could not be sent: each too large, or refused for what is in it.")
+INVALID: Final = Instrument("otel_tutor.measurements.invalid", _COUNTER, "{measurement}", (INSTRUMENT,), "Values that were given for a measurement and are none: no number, negative, infinite.")
 # fmt: on
 
 CATALOGUE: Final = (
@@ -140,10 +155,13 @@ CATALOGUE: Final = (
     WEBSOCKET_DURATION,
     WEBSOCKET_ACTIVE,
     WEBSOCKET_MESSAGES,
+    RAG_QUERIES,
     RAG_RETRIEVAL,
     RAG_DOCUMENTS,
     RAG_GENERATION,
+    MODEL_CALLS,
     MODEL_INFERENCE,
+    MODEL_OPERATION,
     MODEL_TOKENS,
     FIRST_CHUNK,
     MODEL_MEMORY,
@@ -151,9 +169,11 @@ CATALOGUE: Final = (
     SESSIONS,
     PRACTICE,
     SYNC_QUEUE,
+    SYNCS,
     SYNC_DURATION,
     SYNC_RECORDS,
     VECTOR_DOCUMENTS,
+    VECTOR_SEARCHES,
     VECTOR_SEARCH,
     SYSTEM_CPU,
     SYSTEM_MEMORY,
@@ -170,4 +190,5 @@ CATALOGUE: Final = (
     UPTIME,
     OVERFLOW,
     LOST,
+    INVALID,
 )

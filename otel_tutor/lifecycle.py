@@ -54,8 +54,8 @@ def configure(
       added and no level is changed, so what is printed stays as it is, and logging may be set up before or after. Levels of
       loggers decide what is exported, from INFO up; levels of handlers do not. Access logs of servers are left out.
     - While no logging is set up, Python prints warnings only. INFO records are exported all the same: for that,
-      `logging.Logger.isEnabledFor` is wrapped. Once logging is set up, Python's default level of WARNING holds for the export
-      too: `logging.basicConfig(level=logging.INFO)` exports INFO.
+      `logging.Logger.isEnabledFor` is wrapped. Once logging is set up, Python's default level of WARNING holds for the
+      export too: `logging.basicConfig(level=logging.INFO)` exports INFO.
     - The loggers `opentelemetry` and `grpc` no longer propagate: one line a minute about failing exports goes to logger
       `otel_tutor`, and each other message to the handlers of the root logger once a minute.
     - Threads and executors that are started from now on inherit the context of their caller.

@@ -11,15 +11,48 @@ from typing import Final
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Instrument
 from otel_tutor.instrumentation.host import Host
-from otel_tutor.recording.guard import never_raise
-from otel_tutor.recording.instruments import Labels, add, labels, limit_cardinality, observe, record, valid_measurement
+from otel_tutor.recording.attributes import pairs
+from otel_tutor.recording.deadline import watch_timeouts
+from otel_tutor.recording.guard import attempt, never_raise
+from otel_tutor.recording.instruments import (
+    Labels,
+    add,
+    count_attempt,
+    counter,
+    labels,
+    limit_cardinality,
+    measurement,
+    observe,
+    record,
+)
 from otel_tutor.recording.operation import current_operation
-from otel_tutor.recording.question import record_activity, record_inference, record_query
+from otel_tutor.recording.question import (
+    record_activity,
+    record_generation,
+    record_inference,
+    record_query,
+    record_retrieval,
+)
 from otel_tutor.recording.state import state
 from otel_tutor.recording.timing import track_async_time, track_time
 from otel_tutor.tracing import MODEL, QUESTION
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
+
+
+# The instruments whose values are stated by an app, and all whose values an app gives.
+_STATED: Final = (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS)
+_GIVEN: Final = (
+    *_STATED,
+    catalogue.RAG_RETRIEVAL,
+    catalogue.RAG_DOCUMENTS,
+    catalogue.RAG_GENERATION,
+    catalogue.MODEL_OPERATION,
+    catalogue.MODEL_TOKENS,
+    catalogue.SYNC_DURATION,
+    catalogue.SYNC_RECORDS,
+    catalogue.VECTOR_SEARCH,
+)
 
 
 def _take_over(role: str, what: str) -> None:
@@ -31,7 +64,12 @@ def _take_over(role: str, what: str) -> None:
 class MetricsCollector:
     """The recording calls, one for each thing that happens in a tutoring service.
 
-    A `status` is "success", "cancelled", or a word for a failure such as "error" or "timeout".
+    A `status` is "success", "cancelled", or a word for a failure such as "failed", "error" or "timeout".
+
+    Each call for a question, an inference, a sync or a search is counted by its status, however odd its other arguments.
+    Its duration is a latency, which objectives are measured on, if it was a success. Numbers may be those of numpy, Decimal
+    and Fraction as well. What is none (None, NaN, text, negative, infinite) is left out, counted for its instrument in
+    `otel_tutor_measurements_invalid_total`, and logged once.
     """
 
     def __init__(self) -> None:
@@ -51,7 +89,9 @@ class MetricsCollector:
         A generation duration of 0 says that nothing was generated, as on the failure path; it is not recorded.
         """
         _take_over(QUESTION, "query")
-        record_query(subject, retrieval_duration, num_documents, generation_duration, status)
+        if record_query(subject, num_documents, status):
+            record_retrieval(subject, retrieval_duration)
+            record_generation(subject, generation_duration)
 
     @never_raise
     def track_model_inference(
@@ -70,7 +110,7 @@ class MetricsCollector:
     @never_raise
     def set_model_memory(self, model_name: str, num_bytes: int) -> None:
         """State how much memory a loaded model occupies, in bytes."""
-        self._state(catalogue.MODEL_MEMORY, num_bytes, limit_cardinality(catalogue.MODEL, model_name))
+        self._state(catalogue.MODEL_MEMORY, num_bytes, model_name)
 
     @never_raise
     def track_student_activity(self, subject: str, topic: str) -> None:
@@ -81,7 +121,7 @@ class MetricsCollector:
     @never_raise
     def track_practice_answer(self, subject: str, correct: bool) -> None:
         """Count one practice item a student answered, rightly or not."""
-        answer = "true" if correct else "false"
+        answer = "true" if attempt(bool, correct) else "false"
         add(catalogue.PRACTICE, 1, labels((catalogue.SUBJECT, subject), (catalogue.CORRECT, answer)))
 
     @never_raise
@@ -92,12 +132,12 @@ class MetricsCollector:
     @never_raise
     def track_sync(self, duration: float, status: str = "success", records: Mapping[str, int] | None = None) -> None:
         """Record one synchronisation, and how many records of each type it moved."""
-        record(catalogue.SYNC_DURATION, duration, labels((catalogue.OUTCOME, status)))
-        for record_type, count in (records or {}).items():
-            if (
-                valid_measurement(count) is not None
-            ):  # a type of which nothing is counted must not use up the attribute's values
-                add(catalogue.SYNC_RECORDS, count, labels((catalogue.RECORD_TYPE, record_type)))
+        if count_attempt(catalogue.SYNCS, status):
+            record(catalogue.SYNC_DURATION, duration, labels())
+        for record_type, count in pairs(records):
+            # A type of which nothing is counted must not use up the attribute's values.
+            if (number := measurement(catalogue.SYNC_RECORDS, count)) is not None:
+                add(catalogue.SYNC_RECORDS, number, labels((catalogue.RECORD_TYPE, record_type)))
 
     @never_raise
     def set_sync_queue_size(self, count: int) -> None:
@@ -107,13 +147,13 @@ class MetricsCollector:
     @never_raise
     def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
         """Record one search in a collection of the vector store."""
-        of_search = labels((catalogue.COLLECTION, collection), (catalogue.OUTCOME, status))
-        record(catalogue.VECTOR_SEARCH, duration, of_search)
+        if count_attempt(catalogue.VECTOR_SEARCHES, status, (catalogue.COLLECTION, collection)):
+            record(catalogue.VECTOR_SEARCH, duration, labels((catalogue.COLLECTION, collection)))
 
     @never_raise
     def set_vector_documents(self, collection: str, count: int) -> None:
         """State how many documents a collection of the vector store holds."""
-        self._state(catalogue.VECTOR_DOCUMENTS, count, limit_cardinality(catalogue.COLLECTION, collection))
+        self._state(catalogue.VECTOR_DOCUMENTS, count, collection)
 
     @never_raise
     def update_system_metrics(self) -> None:
@@ -122,14 +162,19 @@ class MetricsCollector:
 
     def start_observing(self) -> None:
         """Have the stated numbers read at every export; `configure()` calls this once."""
-        for row in (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS):
+        for row in _STATED:
             observe(row, functools.partial(self._read, row))
+        for row in _GIVEN:  # a series that begins at 0 shows its first increase
+            attempt(counter(catalogue.INVALID).add, 0, labels((catalogue.INSTRUMENT, row.name)))
         self._host.start_observing()
+        attempt(watch_timeouts)
 
-    def _state(self, row: Instrument, value: float, label: str = "") -> None:
-        number = valid_measurement(value)
+    def _state(self, row: Instrument, value: object, *label: object) -> None:
+        """State a number, by the row's one attribute if it has one."""
+        number = measurement(row, value)
         if number is not None:
-            state.gauges.setdefault(row.name, {})[label] = number
+            of = [limit_cardinality(attribute, text) for attribute, text in zip(row.attributes, label, strict=True)]
+            state.gauges.setdefault(row.name, {})["".join(of)] = number
 
     def _read(self, row: Instrument) -> Iterable[tuple[float, Labels]]:
         """What was stated of a row, by its one attribute if it has one."""

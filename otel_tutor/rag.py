@@ -18,11 +18,22 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
+from opentelemetry.trace import Span
+
 from otel_tutor import catalogue
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.operation import Operation, was_cancelled
-from otel_tutor.recording.question import record_activity, record_first_chunk, record_inference, record_query
+from otel_tutor.recording.operation import Operation
+from otel_tutor.recording.overlap import Overlap
+from otel_tutor.recording.question import (
+    record_activity,
+    record_first_chunk,
+    record_generation,
+    record_inference,
+    record_query,
+    record_retrieval,
+)
 from otel_tutor.recording.stream import AsyncStream, Stream
+from otel_tutor.recording.values import to_count, to_name
 from otel_tutor.tracing import (
     GENERATION,
     INPUT_TOKENS,
@@ -30,6 +41,7 @@ from otel_tutor.tracing import (
     OUTPUT_TOKENS,
     QUESTION,
     RETRIEVAL,
+    chat_with,
     model_attributes,
     question_attributes,
     retrieval_attributes,
@@ -43,10 +55,6 @@ T = TypeVar("T")
 def observe_question(question: str, subject: str, topic: str | None = None) -> "Question":
     """Observe the answering of a question, in a `with` block, sync or async code alike."""
     return Question(question, subject, topic)
-
-
-def _outcome(error: BaseException | None) -> str:
-    return "success" if error is None else "cancelled" if was_cancelled(error) else "error"
 
 
 class _Step:
@@ -73,17 +81,27 @@ class _Step:
 
 
 class Question(_Step):
-    """A question being answered. Subject, topic and number of documents can be set until it ends; durations are seconds."""
+    """A question being answered. Subject, topic and number of documents can be set until it ends."""
 
     def __init__(self, question: str, subject: str, topic: str | None) -> None:
         self.subject = subject
         self.topic = topic
         self.documents = 0
-        self.retrieval_seconds: float | None = None
-        self.generation_seconds = 0.0
+        self._retrievals: Final = Overlap()
+        self._generations: Final = Overlap()
         self._text: Final = question
         self._streams = 0  # given to the app and not at their end
         self._left = False
+
+    @property
+    def retrieval_seconds(self) -> float | None:
+        """The time in which passages were searched for, or None without a search. Searches side by side take it once."""
+        return self._retrievals.seconds()
+
+    @property
+    def generation_seconds(self) -> float:
+        """The time in which answers were written; those that are written side by side take it once."""
+        return self._generations.seconds() or 0.0
 
     def retrieval(self, top_k: int = 5) -> "Retrieval":
         """Observe the search for passages, in a `with` block; `top_k` is how many are asked for."""
@@ -107,23 +125,20 @@ class Question(_Step):
         if self._left:
             self._leave(error)
 
-    def _record(self, seconds: float, error: BaseException | None) -> None:
-        outcome = _outcome(error)
+    def _record(self, _: float, __: BaseException | None) -> None:
+        outcome = self._operation.outcome
         if "activity" not in self._operation.recorded_by_app:
             attempt(record_activity, self.subject, self.topic)
         if "query" not in self._operation.recorded_by_app:
-            generation = self.generation_seconds if error is None else 0.0
-            retrieval = self._retrieval_duration(seconds, error)
-            attempt(record_query, self.subject, retrieval, self.documents, generation, outcome)
+            attempt(record_query, self.subject, self.documents, outcome)
+            # A step that was done took its time, whatever became of the question: a slow search may be why it timed out.
+            if (retrieval := self._retrievals.latency(outcome)) is not None:
+                attempt(record_retrieval, self.subject, retrieval)
+            if (generation := self._generations.latency(outcome)) is not None:
+                attempt(record_generation, self.subject, generation)
         span = self._operation.span
-        span.set_attributes({catalogue.OUTCOME.key: outcome, catalogue.RAG_DOCUMENTS.name: self.documents})
-        span.set_attribute(catalogue.SUBJECT.key, str(self.subject))
-
-    def _retrieval_duration(self, seconds: float, error: BaseException | None) -> float:
-        """What failed before its retrieval counts as a retrieval that failed; an answer without one took no time for it."""
-        if self.retrieval_seconds is not None:
-            return self.retrieval_seconds
-        return 0.0 if error is None else seconds
+        attempt(span.set_attributes, {catalogue.OUTCOME.key: outcome, catalogue.SUBJECT.key: to_name(self.subject)})
+        _set_count(span, catalogue.RAG_DOCUMENTS.name, self.documents)
 
 
 class Retrieval(_Step):
@@ -136,13 +151,15 @@ class Retrieval(_Step):
         self._top_k = top_k
 
     def _begin(self) -> Operation:
+        self._question._retrievals.begin()
         attributes = retrieval_attributes(self._query, self._top_k)
         return Operation("rag.retrieval", attributes, role=RETRIEVAL, on_end=self._record)
 
-    def _record(self, seconds: float, _: BaseException | None) -> None:
-        self._question.retrieval_seconds = (self._question.retrieval_seconds or 0.0) + seconds
-        self._question.documents += self.documents
-        self._operation.span.set_attribute(catalogue.RAG_DOCUMENTS.name, self.documents)
+    def _record(self, _: float, __: BaseException | None) -> None:
+        self._question._retrievals.end(self._operation.outcome)
+        _set_count(self._operation.span, catalogue.RAG_DOCUMENTS.name, self.documents)
+        before, found = to_count(self._question.documents), to_count(self.documents)
+        self._question.documents = self.documents if before is None or found is None else int(before + found)
 
 
 class Generation(_Step):
@@ -168,17 +185,18 @@ class Generation(_Step):
         """
         self._question._streams += 1
         # A step begins inside the question, wherever its pieces are asked for.
-        stream = AsyncStream if hasattr(pieces, "__aiter__") else Stream
-        inner = aiter(pieces) if stream is AsyncStream else iter(pieces)
-        observed: Any = stream(inner, lambda: _Streamed(self), self._piece)
+        run = _Streamed(self)
+        observed: Any = (AsyncStream if hasattr(type(pieces), "__aiter__") else Stream)(pieces, lambda: run, self._piece)
         observed.start()
         return observed
 
     def _begin(self) -> Operation:
-        attributes = {catalogue.RAG_DOCUMENTS.name: self._question.documents}
-        generation = Operation("rag.generation", attributes, role=GENERATION, on_end=self._end_call)
+        self._question._generations.begin()
+        generation = Operation("rag.generation", {}, role=GENERATION, on_end=self._end_call)
+        _set_count(generation.span, catalogue.RAG_DOCUMENTS.name, self._question.documents)
         with generation.active():  # the call is a step inside it
-            self._call = Operation(f"chat {self._model[0]}", model_attributes(*self._model), role=MODEL, on_end=self._record)
+            name, attributes = chat_with(self._model[0]), model_attributes(*self._model)
+            self._call = Operation(name, attributes, role=MODEL, on_end=self._record)
         return generation
 
     def __enter__(self) -> Self:
@@ -192,17 +210,16 @@ class Generation(_Step):
             attempt(record_first_chunk, self._model[0], self._call.elapsed())
             attempt(self._call.span.add_event, "first piece")
 
-    def _end_call(self, seconds: float, error: BaseException | None) -> None:
-        self._question.generation_seconds += seconds
+    def _end_call(self, _: float, error: BaseException | None) -> None:
+        self._question._generations.end(self._operation.outcome)
         self._call.end(error)
 
-    def _record(self, seconds: float, error: BaseException | None) -> None:
+    def _record(self, seconds: float, _: BaseException | None) -> None:
         tokens = self.input_tokens, self.output_tokens
         if "inference" not in self._call.recorded_by_app:
-            attempt(record_inference, *self._model, seconds, *tokens, _outcome(error))
+            attempt(record_inference, *self._model, seconds, *tokens, self._call.outcome)
         for key, number in zip((INPUT_TOKENS, OUTPUT_TOKENS), tokens, strict=True):
-            if number is not None:
-                self._call.span.set_attribute(key, number)
+            _set_count(self._call.span, key, number)
 
 
 class _Streamed:
@@ -223,3 +240,9 @@ class _Streamed:
             self._ended = True
             self._generation._leave(error)
             self._generation._question._stream_ended(error)
+
+
+def _set_count(span: Span, key: str, number: object) -> None:
+    """Set an attribute that counts something, as it is measured; without a number, none."""
+    if (count := to_count(number)) is not None:
+        attempt(span.set_attribute, key, count)

@@ -32,6 +32,7 @@ from otel_tutor.pipeline import Exporters
 from otel_tutor.pipeline.upstream import frozen_span_times, histogram_aggregation
 from otel_tutor.recording import clock
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import UNKNOWN, to_text
 from otel_tutor.settings import Settings
 
 __all__ = ["Capture", "FrozenClock", "Point", "capture"]
@@ -93,8 +94,10 @@ class Capture:
     _ids: _CountingIds = field(default_factory=_CountingIds)
     _points: dict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
 
-    def value(self, series: str, /, **labels: str) -> float:
+    def value(self, series: str, /, **labels: object) -> float:
         """A counter's or gauge's value by Prometheus name, all series with these labels added up; 0 where there is none.
+
+        A label may be given as it was recorded: text, a number, a member of an enum.
 
         Raises KeyError for a series or label that does not exist, with the names that are near.
         """
@@ -106,11 +109,11 @@ class Capture:
             points = list({tuple(sorted(point.attributes.items())): point for point in points}.values())  # the last of each
         return sum(point.value if point.value is not None else point.count or 0 for point in points)
 
-    def count(self, series: str, /, **labels: str) -> int:
+    def count(self, series: str, /, **labels: object) -> int:
         """How many measurements a histogram has, by Prometheus name. Raises KeyError as `value` does."""
         return sum(point.count or 0 for point in self._matching(_series(series), labels))
 
-    def sum(self, series: str, /, **labels: str) -> float:
+    def sum(self, series: str, /, **labels: object) -> float:
         """What the measurements of a histogram add up to, by Prometheus name. Raises KeyError as `value` does."""
         return sum(point.sum or 0 for point in self._matching(_series(series), labels))
 
@@ -129,16 +132,17 @@ class Capture:
         finally:
             clock.replace(None)
 
-    def _matching(self, series: Series, labels: Mapping[str, str]) -> list[Point]:
+    def _matching(self, series: Series, labels: Mapping[str, object]) -> list[Point]:
         if unknown := set(labels) - set(series.labels):
             raise KeyError(f"{series.name} has no label {sorted(unknown)[0]!r}: it has {', '.join(series.labels) or 'none'}")
         for name, points in self.read_metrics().items():
             self._points[name] += points
         keys = dict(zip(series.labels, series.keys, strict=True))
+        texts = {label: UNKNOWN if (text := to_text(wanted)) is None else text for label, wanted in labels.items()}
         return [
             point
             for point in self._points[series.instrument]
-            if all(_label(point, label, keys[label]) == wanted for label, wanted in labels.items())
+            if all(_label(point, label, keys[label]) == wanted for label, wanted in texts.items())
         ]
 
     @property
@@ -194,8 +198,7 @@ def _series(name: str) -> Series:
 
 
 def _label(point: Point, label: str, key: str) -> str:
-    value = point.attributes.get(key, "unmatched" if label == "endpoint" else "")
-    return str(value)
+    return to_text(point.attributes.get(key, "unmatched" if label == "endpoint" else "")) or ""
 
 
 def _flush() -> None:

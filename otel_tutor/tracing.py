@@ -1,22 +1,24 @@
 """What an app traces: spans around its operations and around the steps of a question.
 
-Every call is safe before `configure()`. An exception inside a context manager or decorated function is recorded on the
-span, sets its status to error and goes on to the caller unchanged.
+Every call is safe before `configure()`, and with any argument. An exception inside a context manager or decorated function
+is recorded on the span, sets its status to error and goes on to the caller unchanged. What clients do is no error, and a
+deadline that passes is one: see `otel_tutor.recording.outcome`.
 """
 
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span
-from opentelemetry.util.types import AttributeValue
 
 from otel_tutor import catalogue
-from otel_tutor.recording.decoration import instrument
-from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.operation import Attributes, Operation, current_operation, operation, tracer
+from otel_tutor.recording.attributes import Attributes, to_attributes
+from otel_tutor.recording.decoration import instrument, name_of
+from otel_tutor.recording.guard import attempt, never_raise
+from otel_tutor.recording.operation import Block, Operation, current_operation, tracer
+from otel_tutor.recording.values import to_name, to_text
 
 __all__ = [
     "RagTracer",
@@ -51,26 +53,35 @@ def _captures_content() -> bool:
 
 
 def trace_operation(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
-    """A span around a block of code; the block gets the span."""
-    return operation(name, attributes or {})
+    """A span around a block of code, which gets the span; or, as a decorator, around each call of a function."""
+    return Block(name, attributes)
 
 
-def trace_function() -> Callable[[F], F]:
+@overload
+def trace_function() -> Callable[[F], F]: ...
+@overload
+def trace_function(function: F, /) -> F: ...
+def trace_function(function: Any = None, /) -> Any:
     """A span around each call of a function, named after it.
 
-    Functions, methods, generators and their async kinds alike; a generator's span ends when it is exhausted or closed.
+    Every kind of callable: functions, methods, generators and their async kinds, partials, objects, classes. A generator's
+    span ends when it is exhausted or closed, that of a function that returns an awaitable when it was awaited.
     """
 
     def decorate(function: F) -> F:
-        name = getattr(function, "__qualname__", None) or type(function).__qualname__
+        name = attempt(name_of, function)
         return instrument(function, lambda: Operation(name, {}))
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
-def trace_async_function() -> Callable[[F], F]:
+@overload
+def trace_async_function() -> Callable[[F], F]: ...
+@overload
+def trace_async_function(function: F, /) -> F: ...
+def trace_async_function(function: Any = None, /) -> Any:
     """The same; the name says that the function is a coroutine function or an async generator."""
-    return trace_function()
+    return trace_function(function) if function is not None else trace_function()
 
 
 class RagTracer:
@@ -99,41 +110,46 @@ def trace_model_inference(
     model_name: str, quantization_type: str, input_length: int | None = None
 ) -> AbstractContextManager[Span]:
     """A span around one call to a model, after the GenAI semantic conventions; `input_length` in tokens, if known."""
-    return _step(MODEL, f"chat {model_name}", model_attributes(model_name, quantization_type, input_length))
+    return _step(MODEL, chat_with(model_name), model_attributes(model_name, quantization_type, input_length))
 
 
 def _step(role: str, name: str, attributes: Attributes) -> AbstractContextManager[Span]:
     step = current_operation(role)
-    return operation(name, attributes) if step is None else nullcontext(step.span)
+    return Block(name, attributes) if step is None else nullcontext(step.span)
 
 
-def question_attributes(question: str, subject: str) -> Attributes:
+def chat_with(model_name: object) -> str:
+    """The name of the span of a call to a model."""
+    return f"chat {to_name(model_name)}"
+
+
+def question_attributes(question: object, subject: object) -> Attributes:
     """The attributes of a question's span."""
-    text, of_subject = attempt(str, question) or "", attempt(str, subject) or ""
-    attributes: dict[str, AttributeValue] = {catalogue.SUBJECT.key: of_subject, "rag.question.length": len(text)}
+    text = to_text(question) or ""
+    attributes: dict[str, object] = {catalogue.SUBJECT.key: to_name(subject), "rag.question.length": len(text)}
     if _captures_content():
         attributes["rag.question.text"] = text
-    return attributes
+    return to_attributes(attributes)
 
 
-def retrieval_attributes(query: str, top_k: int) -> Attributes:
+def retrieval_attributes(query: object, top_k: object) -> Attributes:
     """The attributes of a retrieval's span."""
-    attributes: dict[str, AttributeValue] = {"rag.retrieval.top_k": top_k}
+    attributes: dict[str, object] = {"rag.retrieval.top_k": top_k}
     if _captures_content():
-        attributes["rag.retrieval.query"] = query
-    return attributes
+        attributes["rag.retrieval.query"] = to_text(query)
+    return to_attributes(attributes)
 
 
-def model_attributes(model_name: str, quantization_type: str, input_tokens: int | None = None) -> Attributes:
+def model_attributes(model_name: object, quantization_type: object, input_tokens: object = None) -> Attributes:
     """The attributes of the span of a call to a model, after the GenAI semantic conventions."""
-    attributes: dict[str, AttributeValue] = {
-        "gen_ai.operation.name": "chat",
-        catalogue.MODEL.key: model_name,
-        catalogue.QUANTIZATION.key: quantization_type,
-    }
-    if input_tokens is not None:
-        attributes[INPUT_TOKENS] = input_tokens
-    return attributes
+    return to_attributes(
+        {
+            "gen_ai.operation.name": "chat",
+            catalogue.MODEL.key: to_name(model_name),
+            catalogue.QUANTIZATION.key: to_name(quantization_type),
+            INPUT_TOKENS: input_tokens,
+        }
+    )
 
 
 def get_current_trace_id() -> str | None:
@@ -142,13 +158,14 @@ def get_current_trace_id() -> str | None:
     return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
 
+@never_raise
 def add_span_event(name: str, attributes: Attributes | None = None) -> None:
     """Note something that happened, with its time, on the span in progress; outside a span, nothing."""
-    trace.get_current_span().add_event(name, dict(attributes or {}))
+    trace.get_current_span().add_event(to_name(name), to_attributes(attributes))
 
 
 def trace_headers() -> dict[str, str]:
     """Headers that carry the trace in progress to the service which an HTTP request goes to (W3C trace context)."""
     headers: dict[str, str] = {}
-    propagate.inject(headers)
+    attempt(propagate.inject, headers)
     return headers

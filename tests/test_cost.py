@@ -62,8 +62,8 @@ def get(app: Starlette) -> None:
     asyncio.run(app(scope, receive, send))
 
 
-def test_a_question_recorded_is_three_measurements(captured: Capture) -> None:
+def test_a_question_recorded_is_a_count_and_three_measurements(captured: Capture) -> None:
     metrics_collector.track_rag_query("physics", 0.1, 3, 0.2)
     calls = sdk_calls(lambda: metrics_collector.track_rag_query("physics", 0.1, 3, 0.2))
 
-    assert calls == {"aggregate": 3}
+    assert calls == {"add": 1, "aggregate": 3}

@@ -24,8 +24,9 @@ def test_a_rag_query_is_recorded_by_subject_and_outcome(captured: Capture) -> No
     metrics_collector.track_rag_query("physics", 0.2, 5, generation_duration=1.5)
 
     metrics = captured.read_metrics()
+    assert only(metrics["rag.queries"]).attributes == {"tutor.subject": "physics", "tutor.outcome": "success"}
     retrieval = only(metrics["rag.retrieval.duration"])
-    assert (retrieval.sum, retrieval.attributes) == (0.2, {"tutor.subject": "physics", "tutor.outcome": "success"})
+    assert (retrieval.sum, retrieval.attributes) == (0.2, {"tutor.subject": "physics"})
     assert only(metrics["rag.context.documents"]).sum == 5
     assert only(metrics["rag.generation.duration"]).sum == 1.5
 
@@ -34,7 +35,7 @@ def test_a_failed_query_has_no_generation(captured: Capture) -> None:
     metrics_collector.track_rag_query("physics", 0.2, 0, status="error")
 
     metrics = captured.read_metrics()
-    assert only(metrics["rag.retrieval.duration"]).attributes["tutor.outcome"] == "error"
+    assert only(metrics["rag.queries"]).attributes["tutor.outcome"] == "error"
     assert metrics["rag.context.documents"][0].count == 1
     assert "rag.generation.duration" not in metrics
 
@@ -116,7 +117,8 @@ def test_a_sync_is_recorded_with_the_records_it_moved(captured: Capture) -> None
     metrics_collector.set_sync_queue_size(7)
 
     metrics = captured.read_metrics()
-    assert only(metrics["sync.duration"]).attributes == {"tutor.outcome": "success"}
+    assert only(metrics["sync.operations"]).attributes == {"tutor.outcome": "success"}
+    assert only(metrics["sync.duration"]).sum == 2.5
     moved = {point.attributes["tutor.record.type"]: point.value for point in metrics["sync.records"]}
     assert moved == {"question": 3, "session": 2}
     assert only(metrics["sync.queue.size"]).value == 7
@@ -127,8 +129,8 @@ def test_the_vector_store_is_recorded_by_collection(captured: Capture) -> None:
     metrics_collector.set_vector_documents("passages", 427)
 
     metrics = captured.read_metrics()
-    search = only(metrics["vector_store.search.duration"])
-    assert search.attributes == {"tutor.collection": "passages", "tutor.outcome": "success"}
+    assert only(metrics["vector_store.searches"]).attributes == {"tutor.collection": "passages", "tutor.outcome": "success"}
+    assert only(metrics["vector_store.search.duration"]).attributes == {"tutor.collection": "passages"}
     assert only(metrics["vector_store.documents"]).value == 427
 
 

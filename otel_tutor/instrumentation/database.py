@@ -15,6 +15,7 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, never_raise
 from otel_tutor.recording.instruments import Labels, limit_cardinality, observe, record
+from otel_tutor.recording.sql import keyword
 from otel_tutor.recording.state import state
 
 __all__ = ["observe_engine", "observe_pools", "sync_engines"]
@@ -101,8 +102,7 @@ def _record(statement: str | None, context: Any, outcome: str) -> None:
     started = getattr(context, _STARTED, None)
     if started is not None:
         delattr(context, _STARTED)
-        first_word = (statement or "").split(maxsplit=1)[:1]
-        operation = limit_cardinality(catalogue.DB_OPERATION, first_word[0].upper() if first_word else None)
+        operation = limit_cardinality(catalogue.DB_OPERATION, keyword(statement).upper())
         labels = {catalogue.DB_OPERATION.key: operation, catalogue.OUTCOME.key: outcome}
         record(catalogue.DB_OPERATION_DURATION, clock.now() - started, labels)
 

@@ -43,6 +43,8 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
+from otel_tutor.catalogue import DB_OPERATION
+from otel_tutor.recording.sql import keyword
 from otel_tutor.recording.state import state
 
 __all__ = [
@@ -369,7 +371,12 @@ def _engine_tracer() -> Callable[..., Any]:
         def _operation_name(self, db_name: str | None, statement: object) -> str:
             # SQLite's database is a path, which has no place in the name of a span.
             name = db_name and PurePath(db_name).name
-            return str(super()._operation_name(name, statement))  # type: ignore[no-untyped-call]  # upstream has no types
+            return " ".join(filter(None, (keyword(statement), name))) or str(self.vendor)
+
+        def _set_db_client_span_attributes(self, span: Any, statement: object, db_name: str | None, attrs: Any) -> None:
+            super()._set_db_client_span_attributes(span, statement, db_name, attrs)
+            if operation := keyword(statement):  # there it is the name of the span, with that of the database
+                span.set_attribute(DB_OPERATION.key, operation.upper())
 
     return Tracer
 
@@ -380,6 +387,7 @@ def _names_spans() -> bool:
 
     inspect.signature(EngineTracer).bind("tracer", "engine", "connections_usage")
     inspect.signature(EngineTracer._operation_name).bind("self", "db_name", "statement")
+    inspect.signature(EngineTracer._set_db_client_span_attributes).bind("self", "span", "statement", "db_name", "attrs")
     return True
 
 
@@ -457,7 +465,7 @@ WHOLE_BATCHES: Final = WorkAround(
 ENGINE_SPANS: Final = WorkAround(
     name="spans of one engine",
     distribution="opentelemetry-instrumentation-sqlalchemy",
-    reason="The instrumentor 0.66b1 patches SQLAlchemy for the whole process and puts SQLite's path into names of spans.",
+    reason="The instrumentor 0.66b1 patches SQLAlchemy for the whole process and puts the database into the operation.",
     instead="SQLAlchemyInstrumentor() traces the engines, and each connect() as well",
     works=_names_spans,
 )

@@ -11,7 +11,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.instruments import UNKNOWN, valid_utf8
+from otel_tutor.recording.values import UNKNOWN, valid_utf8
 from otel_tutor.settings import DEFAULT_VALUE_LIMIT
 
 __all__ = ["ValidLogs", "valid_attributes", "valid_name", "valid_scope", "valid_text", "valid_value"]

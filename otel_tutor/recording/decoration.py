@@ -1,54 +1,151 @@
-"""Each call of a function is observed: plain, coroutine, generator, async generator, or method of a class."""
+"""Each call of a function is observed, whatever kind of callable it is; to frameworks it remains what it was.
 
+A plain function becomes a function of its own kind (coroutine, generator, async generator). A class stays the same class,
+and its construction is observed. A descriptor (staticmethod, property, ...) is one around the observed function. Everything
+else that can be called becomes a proxy: its attributes, its type and its signature are those of the original.
+"""
+
+import copy
 import functools
 import inspect
+import types
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from otel_tutor.recording.stream import AsyncStream, Observation, Stream
+from wrapt import AutoObjectProxy
 
-__all__ = ["instrument"]
+from otel_tutor.recording.following import follow
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.stream import AsyncStream, Observation, Stream, relaying
+
+__all__ = ["instrument", "name_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Begin = Callable[[], Observation]
+
+_DEFINED_IN_PYTHON: Final = 1 << 9  # of a type's flags: it can be changed
+# What has no name, and where it has the function that it calls.
+_CALLED: Final[dict[type, str]] = {
+    functools.partial: "func",
+    functools.partialmethod: "func",
+    functools.cached_property: "func",
+    property: "fget",
+}
 
 
-def instrument(function: F, begin: Callable[[], Observation]) -> F:
-    """`function` with each call observed; the result is of the same kind, so that frameworks treat it the same way."""
-    if isinstance(function, (staticmethod, classmethod)):  # the decorator was written above @staticmethod
-        return type(function)(instrument(function.__func__, begin))
-    wrapper: Any = _wrapper(function, begin)
-    functools.update_wrapper(wrapper, function)
-    return wrapper  # type: ignore[no-any-return]  # of the kind of `function`, which types cannot say
+def instrument(function: F, begin: Begin) -> F:
+    """`function` with each call observed for as long as it runs. What cannot be called is returned as it is."""
+    observed = attempt(_instrument, function, begin)
+    return function if observed is None else observed
 
 
-def _wrapper(function: Callable[..., Any], begin: Callable[[], Observation]) -> Callable[..., Any]:
-    if inspect.isasyncgenfunction(function):
+def name_of(function: object) -> object:
+    """The qualified name of a function, of what a partial or a descriptor calls, or else of its type."""
+    while type(function) in _CALLED:
+        function = getattr(function, _CALLED[type(function)])
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
 
-        async def async_generate(*args: Any, **kwargs: Any) -> Any:
-            stream = AsyncStream(function(*args, **kwargs), begin)
-            resume: Any = stream.asend
-            sent: Any = None
-            while True:  # what `yield from` does: values and exceptions go both ways
-                try:
-                    item = await resume(sent)
-                except StopAsyncIteration:
-                    return
-                try:
-                    sent, resume = (yield item), stream.asend
-                except GeneratorExit:
-                    await stream.aclose()
-                    raise
-                except BaseException as error:
-                    resume, sent = stream.athrow, error
 
-        return async_generate
-    if inspect.isgeneratorfunction(function):
+def _instrument(function: Any, begin: Begin) -> Any:
+    kind: Any = type(function)
+    if (descriptor := _descriptor(function, kind, begin)) is not None:
+        return descriptor
+    if kind is types.FunctionType:
+        return functools.update_wrapper(_wrapper(function, begin), function)
+    if issubclass(kind, type) and function.__flags__ & _DEFINED_IN_PYTHON:
+        _observe_construction(function, begin)
+        return function
+    return _Proxy.of(function, begin) if callable(function) else function
+
+
+def _descriptor(function: Any, kind: Any, begin: Begin) -> Any:
+    """One of the same kind around the observed function; None for what is no descriptor around another function."""
+    if issubclass(kind, (staticmethod, classmethod)):  # the decorator was written above @staticmethod
+        return kind(instrument(function.__func__, begin))
+    if issubclass(kind, property):
+        parts = (function.fget, function.fset, function.fdel)
+        return kind(*(part if part is None else instrument(part, begin) for part in parts), function.__doc__)
+    if issubclass(kind, functools.cached_property):
+        return kind(instrument(function.func, begin))
+    if issubclass(kind, functools.partialmethod):
+        return kind(instrument(function.func, begin), *function.args, **function.keywords)
+    if kind is types.MethodType:
+        return types.MethodType(instrument(function.__func__, begin), function.__self__)
+    return None
+
+
+def _observe_construction(cls: Any, begin: Begin) -> None:
+    """Observe `__init__`, or where there is none `__new__`; of a class that has neither in Python, nothing is observed."""
+    for name in ("__init__", "__new__"):
+        method = vars(cls).get(name)
+        function = getattr(method, "__func__", method)  # __new__ is a static method
+        if isinstance(function, types.FunctionType):
+            setattr(cls, name, instrument(method, begin))
+            return
+    inherited = cls.__init__
+    if isinstance(inherited, types.FunctionType):
+
+        @functools.wraps(inherited)
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            super(cls, self).__init__(*args, **kwargs)  # that of a subclass may be another one than `inherited`
+
+        cls.__init__ = instrument(init, begin)
+
+
+class _Proxy(AutoObjectProxy[Any]):
+    """An observed object that can be called: a partial, a builtin, an object with `__call__`, another library's wrapper."""
+
+    _self_begin: Begin
+    _self_call: Callable[..., Any]
+
+    @classmethod
+    def of(cls, called: Any, begin: Begin) -> "_Proxy":
+        """The proxy of `called`."""
+        proxy = cls(called)
+        proxy._self_begin, proxy._self_call = begin, _wrapper(called, begin)
+        return proxy
+
+    @property
+    def __call__(self) -> Callable[..., Any]:
+        """A function of the same kind as the original's `__call__`: some frameworks look there for a coroutine function."""
+        return self._self_call
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        bind = getattr(type(self.__wrapped__), "__get__", None)
+        bound = self.__wrapped__ if bind is None else bind(self.__wrapped__, instance, owner)
+        if bound is self.__wrapped__:
+            return self
+        if type(bound) is types.MethodType and bound.__func__ is self.__wrapped__:
+            return types.MethodType(self, bound.__self__)
+        return instrument(bound, self._self_begin)
+
+    def __copy__(self) -> "_Proxy":
+        return _Proxy.of(copy.copy(self.__wrapped__), self._self_begin)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Proxy":
+        return _Proxy.of(copy.deepcopy(self.__wrapped__, memo), self._self_begin)
+
+    def __reduce_ex__(self, _: object) -> Any:
+        return _original, (self.__wrapped__,)
+
+
+def _original(called: Any) -> Any:
+    """What is left of a proxy in another process."""
+    return called
+
+
+def _wrapper(function: Any, begin: Begin) -> Callable[..., Any]:
+    """What calls `function` and observes it: a function of the same kind."""
+    if _is(inspect.isasyncgenfunction, function):
+        return relaying(lambda *args, **kwargs: AsyncStream(function(*args, **kwargs), begin))
+    if _is(inspect.isgeneratorfunction, function):
 
         def generate(*args: Any, **kwargs: Any) -> Any:
             return (yield from Stream(function(*args, **kwargs), begin))
 
-        return generate
-    if inspect.iscoroutinefunction(function):
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        return types.coroutine(generate) if flags & inspect.CO_ITERABLE_COROUTINE else generate
+    if _is(inspect.iscoroutinefunction, function):
 
         async def await_(*args: Any, **kwargs: Any) -> Any:
             run = begin()
@@ -71,7 +168,11 @@ def _wrapper(function: Callable[..., Any], begin: Callable[[], Observation]) -> 
         except BaseException as error:
             run.end(error)
             raise
-        run.end()
-        return result
+        return follow(result, run)
 
     return call
+
+
+def _is(check: Callable[[Any], bool], function: Any) -> bool:
+    """Of an object, whether its `__call__` is such a function."""
+    return check(function) or check(getattr(type(function), "__call__", None))  # noqa: B004 - the method is wanted

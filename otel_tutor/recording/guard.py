@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import to_text
 
 __all__ = ["EXPORT_FAILING", "attempt", "log_internal_error", "never_raise"]
 
@@ -22,7 +23,9 @@ def log_internal_error(error: Exception) -> None:
     """Log a failure of telemetry itself, at most one line a minute."""
     state.internal_errors += 1
     if state.may_log_error():
-        _log.warning("something was not recorded (logged at most once a minute): %s: %s", type(error).__name__, error)
+        _log.warning(
+            "something was not recorded (logged at most once a minute): %s: %s", type(error).__name__, to_text(error)
+        )
 
 
 def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

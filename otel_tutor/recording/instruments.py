@@ -1,7 +1,7 @@
-"""Catalogue rows made into live instruments, and values made fit to be their attributes."""
+"""Catalogue rows made into live instruments, and values made fit to be their measurements and attributes."""
 
 import functools
-import math
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -13,28 +13,35 @@ from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Instrument, Kind
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import UNKNOWN, to_number, to_text
 
 __all__ = [
     "OTHER",
+    "SUCCESS",
     "Labels",
     "add",
+    "count_attempt",
     "counter",
     "histogram",
     "labels",
     "limit_cardinality",
+    "measurement",
     "observe",
     "observe_overflow",
     "record",
     "recorder",
     "set_recorder_factory",
-    "valid_measurement",
-    "valid_utf8",
 ]
 
 OTHER: Final = "_OTHER"  # what semantic conventions call a value outside the known ones
-UNKNOWN: Final = "unknown"
-_LARGEST_INTEGER: Final = 2**53  # as a float from there on: one integer that OTLP's 64 bits cannot hold fails every export
+SUCCESS: Final = "success"
 _LONGEST_LABEL: Final = 100  # characters; longer is free text, which is no label
+# Of a histogram, which has a fixed number of buckets: one value far beyond the others widens them until the process ends.
+# Nothing that is measured here is larger (30,000 years, a trillion tokens), and what is smaller (a nanosecond) is 0.
+_LARGEST: Final = 1e12
+_SMALLEST: Final = 1e-9
+
+_log: Final = logging.getLogger("otel_tutor")
 
 Labels = Mapping[str, str | int | bool]
 
@@ -93,12 +100,13 @@ def observe(row: Instrument, read: Callable[[], Iterable[tuple[float, Labels]]])
 
 def limit_cardinality(attribute: Attribute, value: object) -> str:
     """`value` as a label: text, never long, and `_OTHER` once the attribute has all the values it may have."""
-    text = value if isinstance(value, str) else UNKNOWN if value is None else attempt(str, value) or UNKNOWN
+    text = to_text(value) or UNKNOWN
     values = state.label_values[attribute.key]
     if text in values:
         return text
-    text = valid_utf8(text.strip()) or UNKNOWN
-    if len(text) > _LONGEST_LABEL or (text not in values and len(values) >= state.limits[attribute.key]):
+    text = text.strip() or UNKNOWN
+    known = text in values or text in attribute.reserved
+    if len(text) > _LONGEST_LABEL or (not known and len(values) >= state.limits[attribute.key]):
         state.overflow[attribute.key] += 1
         return OTHER
     values.add(text)
@@ -124,39 +132,54 @@ def observe_overflow() -> None:
     observe(catalogue.OVERFLOW, read)
 
 
-def valid_utf8(text: str) -> str:
-    """`text` with lone surrogates replaced: one of them, left by a cut JSON escape, fails the export of a whole batch."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def measurement(row: Instrument, value: object) -> float | None:
+    """`value` as a measurement of a row; None for what cannot be one, which is counted by instrument and logged once."""
+    number = to_number(value)
+    if number is None or (number > _LARGEST and row.kind is Kind.HISTOGRAM):
+        attempt(_count_invalid, row, value)
+        return None
+    return number if number >= _SMALLEST else 0.0
 
 
-def valid_measurement(value: object) -> float | None:
-    """`value` as a measurement, or None when it is not a finite number at or above zero."""
-    if not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value) if abs(value) > _LARGEST_INTEGER else value
-    except OverflowError:  # an int beyond every float
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
+def _count_invalid(row: Instrument, value: object) -> None:
+    of_instrument = labels((catalogue.INSTRUMENT, row.name))
+    counter(catalogue.INVALID).add(1, of_instrument)
+    mark = object()
+    if state.invalid_logged.setdefault(of_instrument[catalogue.INSTRUMENT.key], mark) is mark:
+        kind = type(value).__name__
+        shown = f"{value:g} ({kind})" if type(value) is float else f"a value of type {kind}"  # text may be anyone's question
+        message = "%s: %s is no number that can be recorded; this is logged once and counted in %s"
+        _log.warning(message, row.name, shown, catalogue.INVALID.name)
 
 
 def record(row: Instrument, value: object, labels: Labels) -> None:
-    """Record a value in the histogram of a row; what is no measurement is left out. A failure is logged, not raised."""
+    """Record a value in the histogram of a row, if it is a measurement. A failure is logged, not raised."""
     attempt(_record, row, value, labels)
 
 
 def _record(row: Instrument, value: object, labels: Labels) -> None:
-    number = valid_measurement(value)
+    number = measurement(row, value)
     if number is not None:
         recorder(row)(number, labels, None)
 
 
 def add(row: Instrument, value: object, labels: Labels) -> None:
-    """Add a value to the counter of a row; what is no measurement is left out. A failure is logged, not raised."""
+    """Add a value to the counter of a row, if it is a measurement. A failure is logged, not raised."""
     attempt(_add, row, value, labels)
 
 
 def _add(row: Instrument, value: object, labels: Labels) -> None:
-    number = valid_measurement(value)
+    number = measurement(row, value)
     if number is not None:
         counter(row).add(number, labels)
+
+
+def count_attempt(row: Instrument, outcome: object, *of: tuple[Attribute, object]) -> bool:
+    """Count one attempt by its outcome, and return whether it was a success: only then is its duration a latency.
+
+    A failure is often recorded with 0 s, and one that is refused at once takes no time either: both would make the slow
+    thing that fails look fast. A cancelled attempt shows how long someone waited, not how long the work takes.
+    """
+    counted = labels(*of, (catalogue.OUTCOME, outcome))
+    add(row, 1, counted)
+    return counted[catalogue.OUTCOME.key] == SUCCESS

@@ -4,28 +4,29 @@ An operation is attached to the context only while its own code runs. So it may 
 whose caller meanwhile continues in another context, perhaps in another task or never.
 """
 
-import asyncio
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Final, TypeVar
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, StatusCode
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Span
 
 from otel_tutor.recording import clock
+from otel_tutor.recording.attributes import Attributes, to_attributes
+from otel_tutor.recording.decoration import instrument
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.instruments import valid_utf8
+from otel_tutor.recording.instruments import SUCCESS
+from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
+from otel_tutor.recording.values import to_name
 
-__all__ = ["Attributes", "Operation", "current_operation", "operation", "tracer", "was_cancelled"]
+__all__ = ["Attributes", "Block", "Operation", "current_operation", "tracer", "was_cancelled"]
 
-Attributes = Mapping[str, AttributeValue]
+F = TypeVar("F", bound=Callable[..., Any])
 OnEnd = Callable[[float, BaseException | None], None]
-
-# Not failures: the client has gone, or wants no more.
-_CANCELLED: Final = (GeneratorExit, asyncio.CancelledError)
 
 
 @functools.cache
@@ -37,29 +38,26 @@ def tracer() -> trace.Tracer:
 class Operation:
     """A span that has begun, and how long ago.
 
+    name, attributes: whatever callers pass; what cannot be sent is left out.
     role: under which `current_operation()` finds it from inside.
     on_end: called once, in the operation's context, with its seconds and what ended it; its failures are logged.
     """
 
-    __slots__ = ("_context", "_ended", "_on_end", "_started", "recorded_by_app", "span")
+    __slots__ = ("_context", "_ended", "_on_end", "_started", "outcome", "recorded_by_app", "span")
 
-    def __init__(self, name: str, attributes: Attributes, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
+    def __init__(self, name: object, attributes: object, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
         self.span: Final[Span] = attempt(_start_span, name, attributes) or trace.INVALID_SPAN
         inside = trace.set_span_in_context(self.span)
         self._context: Context = context.set_value(role, self, inside) if role else inside
         self._on_end = on_end
         self._ended = False
+        self.outcome = SUCCESS  # once it has ended: "success", "cancelled" or "error"
         self.recorded_by_app: Final[set[str]] = set()  # what need not be recorded again when it ends
         self._started = clock.now()
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> AbstractContextManager[None]:
         """The operation as the current one, for as long as its own code runs."""
-        token = context.attach(self._context)
-        try:
-            yield
-        finally:
-            context.detach(token)
+        return _Active(self._context)
 
     def elapsed(self) -> float:
         """Seconds since it began."""
@@ -72,8 +70,9 @@ class Operation:
         self._ended = True
         elapsed = self.elapsed()
         try:
-            if error is not None and not was_cancelled(error):
-                attempt(_record_failure, self.span, error)
+            self.outcome = outcome_of(error)
+            if error is not None and self.outcome == ERROR:
+                attempt(record_failure, self.span, error)
             if self._on_end is not None:
                 with self.active():  # what is recorded points to this trace
                     attempt(self._on_end, elapsed, error)
@@ -81,33 +80,68 @@ class Operation:
             attempt(self.span.end)
 
 
-def _start_span(name: str, attributes: Attributes) -> Span:
-    valid = {key: valid_utf8(value) if isinstance(value, str) else value for key, value in attributes.items()}
-    return tracer().start_span(valid_utf8(name), attributes=valid)
+class _Active(AbstractContextManager[None]):
+    """A context that is attached for the time of a block, whichever context the block is left in."""
+
+    __slots__ = ("_inside", "_token")
+    _token: Token[Context]
+
+    def __init__(self, inside: Context) -> None:
+        self._inside = inside
+
+    def __enter__(self) -> None:
+        self._token = context.attach(self._inside)
+
+    def __exit__(self, *_: object) -> None:
+        """Go back to what was current before.
+
+        A sync dependency of FastAPI is entered in one thread and left in another, and an async generator may be closed by
+        another task: each has its own context. The token cannot be used there, and `context.detach()` would log that.
+        """
+        try:
+            self._token.var.reset(self._token)
+        except ValueError:
+            if context.get_current() is self._inside:  # in a copy of the block's context, as tasks and threads have it
+                before = self._token.old_value
+                context.attach(Context() if before is Token.MISSING else before)
 
 
-def _record_failure(span: Span, error: BaseException) -> None:
-    span.set_status(StatusCode.ERROR, type(error).__name__)
-    span.record_exception(error)
-    span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")  # now that its text is known to be readable
+def _start_span(name: object, attributes: object) -> Span:
+    return tracer().start_span(to_name(name), attributes=to_attributes(attributes))
 
 
 def was_cancelled(error: BaseException | None) -> bool:
-    """Whether an operation ended because its result was no longer wanted."""
-    return isinstance(error, _CANCELLED)
+    """Whether an operation ended without a result although nothing failed: see `outcome_of`."""
+    return outcome_of(error) == CANCELLED
 
 
-@contextmanager
-def operation(name: str, attributes: Attributes) -> Iterator[Span]:
-    """An operation around a block of code."""
-    block = Operation(name, attributes)
-    try:
-        with block.active():
-            yield block.span
-    except BaseException as error:
+class Block(AbstractContextManager[Span]):
+    """An operation around a block of code, which gets its span; or, as a decorator, around each call of a function."""
+
+    __slots__ = ("_attributes", "_entered", "_name")
+
+    def __init__(self, name: object, attributes: object) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._entered: list[tuple[Operation, AbstractContextManager[None]]] = []
+
+    def __enter__(self) -> Span:
+        block = Operation(self._name, self._attributes)
+        active = block.active()
+        active.__enter__()
+        self._entered.append((block, active))
+        return block.span
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        if not self._entered:
+            return
+        block, active = self._entered.pop()
+        active.__exit__(None, None, None)
         block.end(error)
-        raise
-    block.end()
+
+    def __call__(self, function: F) -> F:
+        """`function` with each call as such an operation."""
+        return instrument(function, lambda: Operation(self._name, self._attributes))
 
 
 def current_operation(role: str) -> Operation | None:

@@ -67,6 +67,7 @@ class _State:
         self.connections: dict[int, Any] = {}  # open WebSockets, by id
         self.connection_routes: set[str | None] = set()
         self.messages: Counter[tuple[str | None, str]] = Counter()  # of WebSockets, by route and direction
+        self.invalid_logged: dict[str | int | bool, object] = {}  # the instruments whose invalid values were logged
         self.internal_errors = 0
         self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
         self.may_log_message: dict[tuple[str, str], RateLimit] = {}  # of the SDK, by logger and message
@@ -80,6 +81,7 @@ class _State:
         seen: Any
         for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
             seen.clear()
+        self.invalid_logged.clear()
         self.internal_errors = 0
         self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
         self.may_log_message.clear()

@@ -3,12 +3,12 @@
 import asyncio
 import functools
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["AsyncStream", "Observation", "Stream"]
+__all__ = ["AsyncStream", "Observation", "Stream", "relaying"]
 
 T = TypeVar("T")
 
@@ -28,13 +28,17 @@ def _nothing() -> None:
 
 
 class _ObservedIterator(Generic[T]):
-    """The common part of both kinds: begun at the first step, ended at the latest when the iterator is gone."""
+    """The common part of both kinds: begun at the first step, ended at the latest when the iterator is gone.
+
+    What is iterated is asked for its iterator in the first step as well, so that a failure of that is one of the operation.
+    """
 
     def __init__(self, inner: T, begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
         self._inner = inner
         self._begin = begin
         self._on_item = on_item
         self._run: Observation | None = None
+        self._iterator: Any = None
 
     def start(self) -> Observation:
         """Begin now instead of at the first step."""
@@ -47,23 +51,25 @@ class _ObservedIterator(Generic[T]):
             self.start().end(GeneratorExit())  # a client that went away leaves it unfinished and unclosed
 
 
-class Stream(_ObservedIterator[Iterator[T]], Generator[T, Any, Any]):
-    """An iterator or generator under observation."""
+class Stream(_ObservedIterator[Iterable[T]], Generator[T, Any, Any]):
+    """An iterable, iterator or generator under observation."""
 
     def send(self, value: Any) -> T:
         """Resume it, as a generator."""
-        inner: Any = self._inner
-        return self._step(inner.__next__) if value is None else self._step(inner.send, value)
+        return self._step(lambda inner: next(inner) if value is None else inner.send(value))
 
     def throw(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
         """Raise in it, as in a generator."""
-        return self._step(getattr(self._inner, "throw", _refuse), _error(typ, val, tb))
+        error = _error(typ, val, tb)
+        return self._step(lambda inner: getattr(inner, "throw", _refuse)(error))
 
-    def _step(self, resume: Callable[..., T], *args: Any) -> T:
+    def _step(self, resume: Callable[[Any], T]) -> T:
         run = self.start()
         with run.active():
             try:
-                item = resume(*args)
+                if self._iterator is None:
+                    self._iterator = iter(self._inner)
+                item = resume(self._iterator)
             except StopIteration:
                 run.end()
                 raise
@@ -74,8 +80,8 @@ class Stream(_ObservedIterator[Iterator[T]], Generator[T, Any, Any]):
         return item
 
 
-class AsyncStream(_ObservedIterator[AsyncIterator[T]], AsyncGenerator[T, Any]):
-    """An async iterator or generator under observation.
+class AsyncStream(_ObservedIterator[AsyncIterable[T]], AsyncGenerator[T, Any]):
+    """An async iterable, iterator or generator under observation.
 
     It ends at the latest with the task that iterates it: when a client goes away, servers cancel the task and close nothing.
     """
@@ -84,19 +90,21 @@ class AsyncStream(_ObservedIterator[AsyncIterator[T]], AsyncGenerator[T, Any]):
 
     async def asend(self, value: Any) -> T:
         """Resume it, as an async generator."""
-        inner: Any = self._inner
-        return await (self._step(inner.__anext__) if value is None else self._step(inner.asend, value))
+        return await self._step(lambda inner: anext(inner) if value is None else inner.asend(value))
 
     async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
         """Raise in it, as in an async generator."""
-        return await self._step(getattr(self._inner, "athrow", _refuse_async), _error(typ, val, tb))
+        error = _error(typ, val, tb)
+        return await self._step(lambda inner: getattr(inner, "athrow", _refuse_async)(error))
 
-    async def _step(self, resume: Callable[..., Awaitable[T]], *args: Any) -> T:
+    async def _step(self, resume: Callable[[Any], Awaitable[T]]) -> T:
         run = self.start()
         self._follow(_current_task())
         with run.active():
             try:
-                item = await resume(*args)
+                if self._iterator is None:
+                    self._iterator = aiter(self._inner)
+                item = await resume(self._iterator)
             except StopAsyncIteration:
                 run.end()
                 raise
@@ -110,6 +118,29 @@ class AsyncStream(_ObservedIterator[AsyncIterator[T]], AsyncGenerator[T, Any]):
         if task is not None and task is not self._task:
             self._task = task
             task.add_done_callback(functools.partial(_abandoned, weakref.ref(self)))
+
+
+def relaying(make: Callable[..., AsyncStream[T]]) -> Callable[..., AsyncGenerator[T, Any]]:
+    """An async generator function; its generators pass everything to the stream that `make` gives for their arguments."""
+
+    async def async_generate(*args: Any, **kwargs: Any) -> AsyncGenerator[T, Any]:
+        stream = make(*args, **kwargs)
+        resume: Any = stream.asend
+        sent: Any = None
+        while True:  # what `yield from` does: values and exceptions go both ways
+            try:
+                item = await resume(sent)
+            except StopAsyncIteration:
+                return
+            try:
+                sent, resume = (yield item), stream.asend
+            except GeneratorExit:
+                await stream.aclose()
+                raise
+            except BaseException as error:
+                resume, sent = stream.athrow, error
+
+    return async_generate
 
 
 def _current_task() -> "asyncio.Task[Any] | None":

@@ -1,17 +1,23 @@
 """Decorators that measure how long an app's own functions take."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from otel_tutor.catalogue import Instrument, Kind
 from otel_tutor.recording import clock
-from otel_tutor.recording.decoration import instrument
-from otel_tutor.recording.instruments import Labels, record, valid_utf8
+from otel_tutor.recording.attributes import to_attributes
+from otel_tutor.recording.decoration import instrument, name_of
+from otel_tutor.recording.instruments import Labels, record
+from otel_tutor.recording.values import to_name
 
 __all__ = ["track_async_time", "track_time"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_INVALID: Final = re.compile(r"[^a-zA-Z0-9_./-]")  # in the name of an instrument
+_LONGEST: Final = 200  # characters; with the suffix, the SDK takes 255
 
 
 class _Timer:
@@ -38,10 +44,16 @@ class _Timer:
 def track_time(name: str, labels: Labels | None = None) -> Callable[[F], F]:
     """Measure how long each call of a function takes, in a histogram `<name>_duration_seconds` with these labels.
 
-    Functions, methods, generators and their async kinds alike; a generator is timed from its first step to its end.
+    Every kind of callable, as `otel_tutor.tracing.trace_function`; a generator is timed from its first step to its end. What
+    the name of an instrument cannot have becomes an underscore. `@track_time` alone takes the function's own name.
     """
-    row = Instrument(f"{name}.duration", Kind.HISTOGRAM, "s", (), f"Time {name} took.")
-    fixed = {key: valid_utf8(value) if isinstance(value, str) else value for key, value in (labels or {}).items()}
+    if callable(name):
+        return track_time(str(name_of(name)))(name)
+    valid_name = _INVALID.sub("_", to_name(name))[:_LONGEST]
+    if not valid_name[0].isalpha():
+        valid_name = f"function_{valid_name}"
+    row = Instrument(f"{valid_name}.duration", Kind.HISTOGRAM, "s", (), f"Time {valid_name} took.")
+    fixed = {key: value if isinstance(value, (bool, int)) else str(value) for key, value in to_attributes(labels).items()}
     return lambda function: instrument(function, lambda: _Timer(row, fixed))
 
 

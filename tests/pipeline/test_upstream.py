@@ -51,6 +51,7 @@ PARTS: dict[str, list[WorkAround]] = {
     "_stub": [upstream.WHOLE_BATCHES],
     "EngineTracer": [ENGINE],
     "_operation_name": [ENGINE],
+    "_set_db_client_span_attributes": [ENGINE],
     "time_ns": [upstream.FROZEN_SPANS],
 }
 GROUPS = [list(PARTS)[::2], list(PARTS)[1::2]]  # a process each, to run side by side

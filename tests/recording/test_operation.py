@@ -8,6 +8,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_tutor.recording.operation import Operation, current_operation, was_cancelled
 from otel_tutor.testing import Capture
+from tests.support.failing import failing_spans
 
 
 def test_it_is_current_only_while_its_code_runs(captured: Capture) -> None:
@@ -72,8 +73,8 @@ def test_a_client_that_goes_away_is_no_failure(error: BaseException, cancelled: 
 
 def test_an_operation_without_a_span_is_an_operation_all_the_same(captured: Capture) -> None:
     ended: list[float] = []
-    with captured.frozen() as clock:
-        step = Operation("step", None, on_end=lambda seconds, _: ended.append(seconds))  # type: ignore[arg-type]
+    with captured.frozen() as clock, failing_spans(captured):
+        step = Operation("step", {}, on_end=lambda seconds, _: ended.append(seconds))
         clock.advance(1)
         with step.active():
             pass

@@ -6,6 +6,7 @@ from typing import Any
 
 from otel_tutor.pipeline import cached_recording
 from otel_tutor.recording.instruments import set_recorder_factory
+from otel_tutor.testing import Capture
 
 
 @contextmanager
@@ -23,6 +24,21 @@ def failing_histograms(*names: str) -> Iterator[None]:
         yield
     finally:
         set_recorder_factory(cached_recording)
+
+
+@contextmanager
+def failing_spans(captured: Capture) -> Iterator[None]:
+    """No span can begin: the generator of ids that the capture was given fails."""
+
+    def fail() -> int:
+        raise RuntimeError("telemetry is broken")
+
+    ids: Any = captured._ids
+    ids.generate_span_id = fail
+    try:
+        yield
+    finally:
+        del ids.generate_span_id
 
 
 class Unprintable:

@@ -1,0 +1,103 @@
+"""How an operation ended, in the three words that rules understand, and how its span says so.
+
+A failure is what the service is to blame for. What clients do is none: they go away, or ask for what they do not get.
+"""
+
+import asyncio
+import sys
+import traceback
+from typing import Final
+
+from opentelemetry.trace import Span, StatusCode
+
+from otel_tutor.recording import deadline
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import SUCCESS
+from otel_tutor.recording.values import to_number, to_text
+
+__all__ = ["CANCELLED", "ERROR", "outcome_of", "record_exception", "record_failure"]
+
+CANCELLED: Final = "cancelled"
+ERROR: Final = "error"
+
+# Exceptions by the name of their class or one of its bases, so that a framework need not be installed, nor be Starlette.
+# A status code alone does not do: clients of models and of vector stores raise errors with the codes that they received,
+# and a model that answers 429 is a failure of the service that asked it.
+_ANSWER: Final = "HTTPException"
+_CLOSING: Final = "WebSocketException"
+_GONE: Final = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
+_SERVER_ERROR: Final = 500
+_SERVER_CLOSES: Final = 1011  # from here on a close code of a WebSocket blames the server
+
+# Characters of an exception's text, and of its stack trace. What is longer is no message, and fills a batch.
+_LONGEST_MESSAGE: Final = 4_096
+_LONGEST_TRACE: Final = 16_384
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """How an operation ended that `error` came out of: "success" for None, "cancelled", or "error".
+
+    Cancelled is what has no result although nothing failed: the client went away, a generator was left, the interpreter ends
+    with success, or a client was refused with an HTTPException below 500. A deadline that passed is an error.
+    """
+    if error is None:
+        return SUCCESS
+    return CANCELLED if attempt(_is_no_failure, error) else ERROR
+
+
+def _is_no_failure(error: BaseException) -> bool:
+    kind = type(error)
+    if issubclass(kind, BaseExceptionGroup):
+        return all(outcome_of(part) == CANCELLED for part in getattr(error, "exceptions", ()))
+    if issubclass(kind, asyncio.CancelledError) or _is_cancelled_by_trio(kind):
+        return not deadline.passed(error)
+    if issubclass(kind, SystemExit):
+        code = getattr(error, "code", None)
+        return code is None or (isinstance(code, int) and not code)
+    return issubclass(kind, GeneratorExit) or _is_of_the_client(error)
+
+
+def _is_cancelled_by_trio(kind: type[BaseException]) -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and issubclass(kind, trio.Cancelled)
+
+
+def _is_of_the_client(error: BaseException) -> bool:
+    names = {base.__name__ for base in type(error).__mro__}
+    if _ANSWER in names:
+        return (to_number(getattr(error, "status_code", None)) or _SERVER_ERROR) < _SERVER_ERROR
+    if _CLOSING in names:
+        return (to_number(getattr(error, "code", None)) or _SERVER_CLOSES) < _SERVER_CLOSES
+    return bool(names & _GONE)
+
+
+def record_failure(span: Span, error: BaseException) -> None:
+    """Mark a span as failed by `error`, with its exception event. What cannot be read of the error is left out."""
+    name = type(error).__name__
+    span.set_status(StatusCode.ERROR, name)
+    attempt(record_exception, span, error)
+    text = "a deadline passed" if issubclass(type(error), asyncio.CancelledError) else _message(error)
+    span.set_status(StatusCode.ERROR, f"{name}: {text}" if text else name)
+
+
+def record_exception(span: Span, error: BaseException) -> None:
+    """Add the exception event of the semantic conventions; the SDK's own method fails with an error that has no text."""
+    kind = type(error)
+    prefix = "" if kind.__module__ in {"builtins", None} else f"{kind.__module__}."
+    attributes = {
+        "exception.type": f"{prefix}{kind.__qualname__}",
+        "exception.message": _message(error),
+        "exception.stacktrace": attempt(_stack_trace, error) or "",
+    }
+    span.add_event("exception", attributes)
+
+
+def _message(error: BaseException) -> str:
+    return (to_text(error) or "")[:_LONGEST_MESSAGE]
+
+
+def _stack_trace(error: BaseException) -> str:
+    """Its beginning and its end, which has the innermost frames, where it is long."""
+    text = to_text("".join(traceback.format_exception(error))) or ""
+    half = _LONGEST_TRACE // 2
+    return text if len(text) <= _LONGEST_TRACE else f"{text[:half]}\n[...]\n{text[-half:]}"
