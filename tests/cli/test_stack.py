@@ -217,6 +217,14 @@ def test_a_killed_supervisor_takes_the_components_with_it(run: Run, binaries: Bi
     assert run("down").returncode == 0
 
 
+@pytest.mark.parametrize("group", [[], ["config"]])
+def test_without_a_command_the_help_is_shown_as_it_is(command: list[str], group: list[str]) -> None:
+    result = subprocess.run([*command, *group], capture_output=True, text=True, check=False)
+
+    assert result.returncode == 2
+    assert result.stderr.startswith(" ".join(["Usage: otel-tutor", *group, "[OPTIONS] COMMAND"]))
+
+
 def test_an_unknown_command_is_one_line(run: Run) -> None:
     result = run("start")
 

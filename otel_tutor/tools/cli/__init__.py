@@ -64,6 +64,9 @@ def main() -> None:
         cli(standalone_mode=False, prog_name="otel-tutor")
     except OtelTutorError as error:
         _exit(str(error), _FAILED)
+    except click.exceptions.NoArgsIsHelpError as error:  # a command line without a command: its message is the help
+        error.show()
+        sys.exit(error.exit_code)
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "otel-tutor"
         _exit(f"{error.format_message().rstrip('.')}; see `{command} --help`", error.exit_code)
