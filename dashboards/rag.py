@@ -137,7 +137,11 @@ BOARD: Final = Board(
             description="Failed calls each second.",
             kind="lines",
             unit="reqps",
-            queries=(Query(rate("model_inference_total", _MODEL, 'status="error"', by="model_name"), "{{model_name}}"),),
+            queries=(
+                Query(
+                    rate("model_inference_total", _MODEL, 'status!~"success|cancelled"', by="model_name"), "{{model_name}}"
+                ),
+            ),
             no_value="No call to a model has failed.",
         ),
         Panel(

@@ -77,6 +77,8 @@ CASES = [
     Case("SlowRAGRetrieval", histogram("rag_retrieval_duration_seconds", "0.5", ',subject="physics"')),
     Case("SlowModelInference", histogram("model_inference_duration_seconds", "10.0", ',model_name="m"')),
     Case("HighRAGFailureRate", counted("rag_queries_total", "success", "error", 5)),
+    Case("HighRAGFailureRate", counted("rag_queries_total", "success", "failed", 5)),  # the word of the users' example
+    Case("HighRAGFailureRate", counted("rag_queries_total", "success", "timeout", 5)),
     Case(
         "NoStudentActivity",
         {
