@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
+from otel_tutor.instrumentation.threads import propagate_context
 from otel_tutor.recording.instruments import observe_overflow, set_recorder_factory
 from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
@@ -58,7 +59,10 @@ def configure(
       export too: `logging.basicConfig(level=logging.INFO)` exports INFO.
     - The loggers `opentelemetry` and `grpc` no longer propagate: one line a minute about failing exports goes to logger
       `otel_tutor`, and each other message to the handlers of the root logger once a minute.
-    - Threads and executors that are started from now on inherit the context of their caller.
+    - Jobs of executors are in the trace that they are submitted in. Threads are in that of their start until the span there
+      ends. For this, `start` and `run` of `threading.Thread` and `submit` of `ThreadPoolExecutor` are wrapped. A forked
+      child begins outside of any trace.
+    - Children of `multiprocessing` send what is left before they end, within 3 seconds; those that are terminated do not.
     - A FastAPI app no longer measures requests itself.
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
@@ -121,8 +125,6 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     # gRPC's core prints past logging, a dozen lines for every refused handshake; what it says is in our line as well.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from opentelemetry.instrumentation.threading import ThreadingInstrumentor
-
     from otel_tutor import pipeline
 
     pipeline.ensure_no_provider()
@@ -135,7 +137,8 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     set_recorder_factory(pipeline.cached_recording)
     state.providers = built
     atexit.register(shutdown)
-    ThreadingInstrumentor().instrument()  # asyncio passes its context on; threads and executors do not by themselves
+    pipeline.shut_down_in_children(shutdown)
+    propagate_context()
     _observe_app_state()
     pipeline.observe_losses()
     pipeline.observe_process()

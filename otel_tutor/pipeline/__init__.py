@@ -3,6 +3,7 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
+from otel_tutor.pipeline.children import shut_down_in_children
 from otel_tutor.pipeline.delivery import observe_losses
 from otel_tutor.pipeline.otlp import otlp_exporters
 from otel_tutor.pipeline.process import observe_process
@@ -20,6 +21,7 @@ __all__ = [
     "observe_losses",
     "observe_process",
     "otlp_exporters",
+    "shut_down_in_children",
     "throttle_sdk_logs",
     "trace_engine",
     "try_all",

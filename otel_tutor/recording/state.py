@@ -27,8 +27,9 @@ class ForkStep(IntEnum):
     """The steps of a forked child, in their order."""
 
     FORGET = 1  # first: nothing that the parent saw is left to be exported
-    HEALTH = 2
-    PIPELINE = 3  # last: it starts threads, which may export at once
+    CONTEXT = 2
+    HEALTH = 3
+    PIPELINE = 4  # last: it starts threads, which may export at once
 
 
 class _State:

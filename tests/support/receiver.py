@@ -39,10 +39,10 @@ class Receiver:
     @property
     def points(self) -> dict[str, list[Any]]:
         """Data points by the name of their metric."""
-        found: dict[str, list[Any]] = {}
+        points: dict[str, list[Any]] = {}
         for metric in self.metrics:
-            found.setdefault(metric.name, []).extend(getattr(metric, metric.WhichOneof("data")).data_points)
-        return found
+            points.setdefault(metric.name, []).extend(getattr(metric, metric.WhichOneof("data")).data_points)
+        return points
 
     @property
     def bodies(self) -> list[str]:

@@ -1,0 +1,105 @@
+"""What children of multiprocessing record arrives, however they are started and however they end."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.receiver import Receiver
+
+SEARCHES = "vector_store.search.duration"
+PROGRAM = """
+import logging
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector
+from otel_tutor.tracing import trace_operation
+
+if sys.argv[1] != "configured_late":
+    otel_tutor.configure(endpoint=sys.argv[3])
+
+
+def job(number):
+    with trace_operation(f"job {number}"):
+        metrics_collector.track_vector_search("passages", 0.01)
+        logging.getLogger("app").info("job %d", number)
+
+
+def job_that_fails(number):
+    job(number)
+    sys.exit(3)
+
+
+def process(context, target=job):
+    for number in range(3):
+        child = context.Process(target=target, args=(number,))
+        child.start()
+        child.join()
+
+
+def process_that_fails(context):
+    process(context, job_that_fails)
+
+
+def executor(context):
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        list(pool.map(job, range(3)))
+
+
+def recycled_pool(context):
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        pool.map(job, range(3), chunksize=1)
+        pool.close()
+        pool.join()
+
+
+def configured_late(context):
+    process(context, configure_and_job)
+
+
+def configure_and_job(number):
+    otel_tutor.configure(endpoint=sys.argv[3])
+    job(number)
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](multiprocessing.get_context(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    (path := tmp_path / "program.py").write_text(PROGRAM)
+    return path
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(program), *arguments], capture_output=True, text=True, timeout=60, check=True)
+
+
+def searches(received: Receiver) -> int:
+    """Of each process, which has a start of its own, the last count: it is exported again and again."""
+    return sum({point.start_time_unix_nano: point.count for point in received.points[SEARCHES]}.values())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("kind", ["process", "process_that_fails", "executor", "recycled_pool", "configured_late"])
+def test_all_that_three_jobs_record_arrives(kind: str, method: str, program: Path, received: Receiver) -> None:
+    result = run(program, kind, method, received.address)
+
+    assert sorted(span.name for span in received.spans) == ["job 0", "job 1", "job 2"]
+    assert sorted(received.bodies) == ["job 0", "job 1", "job 2"]
+    assert searches(received) == 3
+    assert result.stderr == ""
+
+
+def test_a_child_ends_within_the_deadline_where_no_one_listens(program: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        result = run(program, "process", "fork", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+
+    assert result.returncode == 0  # within the time-out of the test: four processes, 3 s each
