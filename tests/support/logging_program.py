@@ -15,7 +15,7 @@ from otel_tutor.testing import capture
 from otel_tutor.tracing import get_current_trace_id, trace_operation
 
 def show(value):
-    sys.stdout.write(f"JSON {json.dumps(value)}\n")  # at once: a thread may print as well
+    sys.stdout.write(f"JSON {json.dumps(value)}\\n")  # at once: a thread may print as well
 
 def look():
     root = logging.getLogger()
