@@ -159,13 +159,14 @@ CASES = [
     *(
         Case(
             "TelemetryDropped",
-            {
-                f'otel_sdk_{name}{{job="tutor",error_type="queue_full"}}': Counter(0, 1),
-                'otel_sdk_processor_span_processed_total{job="tutor"}': Counter(9, 9),
-            },
+            {lost: Counter(0, 1), 'otel_sdk_processor_span_processed_total{job="tutor"}': Counter(9, 9)},
             window=300,
         )
-        for name in ("processor_span_processed_total", "exporter_log_exported_total")
+        for lost in (
+            'otel_sdk_processor_span_processed_total{job="tutor",error_type="queue_full"}',
+            'otel_sdk_exporter_log_exported_total{job="tutor",error_type="queue_full"}',
+            'telemetry_lost_total{job="tutor",signal="metrics"}',
+        )
     ),
     Case(
         "CardinalityOverflow",
