@@ -71,6 +71,7 @@ def _log_no_lease(error: Exception) -> None:
     """Log it once, and not again in each forked child."""
     if not state.logged_no_lease:
         state.logged_no_lease = True
-        _log.warning(
-            "service.instance.id is random, and each restart begins new series: no lock file can be kept (%s)", error
+        message = (
+            "service.instance.id is random, and each restart begins new series; set OTEL_TUTOR_DATA to a folder for locks"
         )
+        _log.warning("%s (%s)", message, error)
