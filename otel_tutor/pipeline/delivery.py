@@ -83,7 +83,7 @@ class Delivery:
             else:
                 self._accepts = True
                 if rejected := self._signal.rejected(response):
-                    self._lose(rejected, "", f"the receiver left it out: {response.partial_success.error_message}")
+                    self._lose(rejected, f"left out by the receiver: {response.partial_success.error_message}")
         self._batch = None
 
     def pieces(self, batch: Any) -> Iterator[Any]:
@@ -92,7 +92,7 @@ class Delivery:
         while (part := self._next()) is not None:
             records, message = part
             if message.ByteSize() > _LARGEST_REQUEST:
-                self._divide(records, f"it has {message.ByteSize():,} bytes, more than the receiver is known to take")
+                self._divide(records, f"{message.ByteSize():,} bytes, more than receivers take by default")
             else:
                 yield self._signal.join(records)
 
@@ -111,7 +111,7 @@ class Delivery:
                 message = self._signal.encode(records)
             except Exception as error:  # whatever a value made the encoder raise
                 cause = getattr(error, "original_exception", error)
-                self._divide(records, f"it cannot be encoded: {type(cause).__name__}: {cause}")
+                self._divide(records, f"not encodable: {type(cause).__name__}: {cause}")
                 continue
             runs: Sequence[Sequence[Any]] = [records] if message.ByteSize() <= _LARGEST_REQUEST else self._fitting(records)
             if len(runs) == 1:
@@ -134,11 +134,11 @@ class Delivery:
 
     def _refused(self, records: Sequence[Any], num_bytes: int, error: Any) -> None:
         self._refusals += 1
-        reason = f"the receiver refuses its {num_bytes:,} bytes: {error.code().name}: {error.details()}"
+        reason = f"{num_bytes:,} bytes, refused by the receiver: {error.code().name}: {error.details()}"
         if self._refusals < _HOPELESS or self._accepts:
             self._divide(records, reason)
             return
-        self._lose(len(records) + sum(map(len, self._parts)), "", f"the receiver refuses everything: {reason}")
+        self._lose(len(records) + sum(map(len, self._parts)), f"as everything before, {reason}")
         self._parts.clear()
 
     def _divide(self, records: Sequence[Any], reason: str) -> None:
@@ -147,13 +147,13 @@ class Delivery:
         if half:
             self._parts += records[:half], records[half:]
         else:
-            self._lose(1, self._signal.describe(records[0]), reason)
+            self._lose(1, reason, which=f" {self._signal.describe(records[0])}")
 
-    def _lose(self, count: int, which: str, reason: str) -> None:
+    def _lose(self, count: int, reason: str, *, which: str = "") -> None:
         state.lost[self._signal.name] += count
         if state.may_log_loss():
             records = f"{count} {self._signal.record}{'s' if count > 1 else ''}"
-            _log.warning("%s: %s %s: %s", LOST, records, which, " ".join(reason.split())[:_LONGEST_REASON])
+            _log.warning("%s: %s%s: %s", LOST, records, which, " ".join(reason.split())[:_LONGEST_REASON])
 
 
 def _is_refusal(error: Any, num_bytes: int) -> bool:

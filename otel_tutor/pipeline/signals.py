@@ -190,7 +190,7 @@ class Logs:
         return int(response.partial_success.rejected_log_records)
 
     def describe(self, record: ReadableLogRecord) -> str:
-        """Its logger; the body is for nobody's console."""
+        """Its logger; the body may be what a student wrote."""
         return f"of logger {record.instrumentation_scope.name[:100] if record.instrumentation_scope else ''!r}"
 
 

@@ -1,6 +1,6 @@
 """Values as OTLP can carry them: text that UTF-8 can hold and that has a limit, integers of 64 bits, names that are text.
 
-Whoever made a value, one that the encoder refuses would cost its attribute, its record or its whole batch.
+A value that the encoder refuses would cost its attribute, its record or its whole batch, whichever library recorded it.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A pipeline of its own for each test, and the receiver at its end."""
+"""A pipeline for each test, and the receiver at its end."""
 
 from collections.abc import Iterator
 

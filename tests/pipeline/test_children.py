@@ -83,7 +83,7 @@ def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def searches(received: Receiver) -> int:
-    """Of each process, which has a start of its own, the last count: it is exported again and again."""
+    """The last count of each process, which its start tells apart: it is exported again and again."""
     return sum({point.start_time_unix_nano: point.count for point in received.points[SEARCHES]}.values())
 
 
