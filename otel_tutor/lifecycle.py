@@ -175,13 +175,10 @@ def _flush() -> None:
 
 
 def _observe_app(app: Starlette) -> None:
-    from otel_tutor.instrumentation.asgi import TelemetryMiddleware
+    from otel_tutor.instrumentation.application import observe_app
 
-    present: list[object] = [middleware.cls for middleware in app.user_middleware]
-    if TelemetryMiddleware in present:
-        return
-    app.add_middleware(TelemetryMiddleware, at_end=_flush)
-    # FastAPI from 0.150 measures requests itself as soon as providers are set; two owners would count each one twice.
+    observe_app(app, at_end=_flush)
+    # FastAPI from 0.150 measures requests itself as soon as providers are set, outside everything that can be put around it.
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict):
         native.update(tracing=False, metrics=False, logs=False)

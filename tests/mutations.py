@@ -61,16 +61,16 @@ MUTATIONS: Final = (
     Mutation(
         name="asgi._begin without its except",
         file="instrumentation/asgi.py",
-        old="    try:\n        request = _Request(scope)\n    except Exception as error:\n"
+        old="    try:\n        request = _Request(scope, app)\n    except Exception as error:\n"
         "        log_internal_error(error)\n        return None\n",
-        new="    request = _Request(scope)\n",
+        new="    request = _Request(scope, app)\n",
     ),
     Mutation(
         name="websocket.observe_connection without its except",
         file="instrumentation/websocket.py",
-        old="    try:\n        connection = _Connection(scope)\n    except Exception as error:\n"
+        old="    try:\n        connection = _Connection(scope, app)\n    except Exception as error:\n"
         "        log_internal_error(error)\n        await app(scope, receive, send)\n        return\n",
-        new="    connection = _Connection(scope)\n",
+        new="    connection = _Connection(scope, app)\n",
     ),
     Mutation(
         name="the rate limit is always open",

@@ -1,26 +1,28 @@
 """One HTTP request becomes one server span, one duration and one request in progress; `websocket.py` has WebSockets.
 
-A pure ASGI middleware that holds no state of a request between requests. Span attributes are those of
-opentelemetry-instrumentation-asgi and made with its public helpers: the function that makes all of them takes a private
-argument. Its metrics are not used, since they put background tasks inside the duration and lose the status of an unhandled
-error and the template of a mount.
+A pure ASGI middleware that holds no state of a request between requests. The metrics of opentelemetry-instrumentation-asgi
+are not used, since they put background tasks inside the duration and lose the status of an unhandled error and the template
+of a mount.
 """
 
 import asyncio
 import functools
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
-from opentelemetry import trace
-from opentelemetry.instrumentation.asgi import asgi_getter, get_host_port_url_tuple
+import anyio.to_thread
 from opentelemetry.trace import Span, SpanKind, StatusCode
-from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
+from otel_tutor.instrumentation.attributes import request_attributes
 from otel_tutor.instrumentation.eventloop import watch_event_loop
-from otel_tutor.instrumentation.route import is_probe, remote_parent, route_label, will_reach_probe
+from otel_tutor.instrumentation.outcome import CLIENT_GONE, SERVER_ERROR, failure_of
+from otel_tutor.instrumentation.propagation import attached, context_inside, remote_context
+from otel_tutor.instrumentation.route import DESTINATION, Destination, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
@@ -30,54 +32,8 @@ from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
 
-_OURS: Final = "otel_tutor.request"  # scope key: one owner per request, however often the app is wrapped
-
-_CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the response began
-_SERVER_ERROR: Final = 500
-
-
-@functools.lru_cache(maxsize=512)  # some methods times some browsers; others are worked out again
-def _attributes(
-    method: str, scheme: str, version: str, server: tuple[str, int | None] | None, agent: bytes
-) -> dict[str, str | int]:
-    """The attributes of such a request by the semantic conventions, its path left out.
-
-    A query string and a client's address can identify a student; the service is operated without them.
-    """
-    known_method = sanitize_method(method) if method else None
-    _, port, _ = get_host_port_url_tuple({"server": server})  # type: ignore[no-untyped-call]  # upstream has no types
-    user_agent = _decoded(agent)
-    attributes = {
-        "http.request.method": known_method,
-        "http.request.method_original": method.strip() if method.strip() != known_method else None,
-        "url.scheme": scheme,
-        "server.address": server[0] if server else "0.0.0.0",
-        "server.port": port,
-        "network.protocol.version": version,
-        "user_agent.original": user_agent,
-        "user_agent.synthetic.type": detect_synthetic_user_agent(user_agent),
-    }
-    return {key: value for key, value in attributes.items() if value}
-
-
-def _decoded(agent: bytes) -> str:
-    try:
-        return str((asgi_getter.get({"headers": [(b"user-agent", agent)]}, "user-agent") or [""])[0])
-    except ValueError:  # neither UTF-8 nor a valid escape
-        return agent.decode("latin-1")
-
-
-def _request_attributes(scope: Scope) -> dict[str, Any]:
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
-    server = scope.get("server")
-    common = _attributes(
-        scope["method"],
-        scope.get("scheme", "http"),
-        scope.get("http_version", ""),
-        tuple(server) if server else None,
-        agent,
-    )
-    return {**common, "url.path": scope["path"]}
+# FastAPI's own key, from 0.150 on. With None every FastAPI app inside, mounted ones too, leaves the request to its owner.
+_FASTAPI: Final = "fastapi.telemetry"
 
 
 class _Request:
@@ -85,11 +41,14 @@ class _Request:
 
     __slots__ = (
         "context",
+        "destination",
         "finished",
         "first_byte",
+        "has_trailers",
+        "is_unanswered",
         "method",
         "received",
-        "scope",
+        "send_error",
         "sent",
         "span",
         "start",
@@ -97,23 +56,33 @@ class _Request:
         "streamed",
     )
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, app: ASGIApp) -> None:
         self.start = clock.now()
-        self.scope = scope
+        self.destination = Destination(scope, app)
         self.status: int | None = None
         self.received = self.sent = 0  # bytes of bodies
         self.first_byte: float | None = None
-        self.streamed = self.finished = False
-        attributes = _request_attributes(scope)
+        self.streamed = self.has_trailers = self.finished = False
+        self.is_unanswered = False  # the client had gone before its response began
+        self.send_error: OSError | None = None
+        attributes = request_attributes(scope)
         self.method = str(attributes.get(catalogue.METHOD.key, "_OTHER"))
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
-        parent = remote_parent(scope)
+        parent = remote_context(scope["headers"])
         self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-        self.context = trace.set_span_in_context(self.span, parent)
+        self.context = context_inside(self.span, parent)
 
     def note_received(self, message: Message) -> None:
-        """Account for a piece of the request."""
-        self.received += len(message.get("body") or b"")
+        """Account for a piece of the request, or for its client having gone."""
+        if message["type"] == "http.disconnect":
+            self.is_unanswered = self.is_unanswered or self.status is None
+        else:
+            self.received += len(message.get("body") or b"")
+
+    def note_start(self, message: Message) -> None:
+        """Account for the start of the response."""
+        self.status = int(message["status"])
+        self.has_trailers = bool(message.get("trailers"))
 
     def note_sent(self, message: Message) -> None:
         """Account for a piece of the response."""
@@ -122,40 +91,56 @@ class _Request:
         self.streamed = self.streamed or bool(message.get("more_body"))
         self.sent += len(message.get("body") or b"")
 
+    def note_unsent(self, message: Message, error: OSError) -> None:
+        """Account for a piece of the response that the server could not send, because its client has gone."""
+        self.send_error = error
+        self.is_unanswered = self.is_unanswered or message["type"] == "http.response.start"
+
     def finish(self, error: BaseException | None = None) -> None:
         """Record the request, once, at the last byte of its response or at its failure; the span ends whatever fails."""
         if self.finished:
             return
         self.finished = True
         state.requests.pop(id(self), None)
-        if is_probe(self.scope):
+        if attempt(self.destination.is_probe):
             return  # a span that is not ended is never sent
         elapsed = clock.now() - self.start
-        status = self.status or (_CLIENT_GONE if isinstance(error, asyncio.CancelledError) else _SERVER_ERROR)
+        failure = None if error is self.send_error else failure_of(error)
+        status = self._counted_status(error, failure)
         try:
-            route = attempt(route_label, self.scope)
+            route = attempt(self.destination.label)
             attempt(self._count_bytes, route)
-            attempt(self._describe_span, route, status, error)
+            attempt(self._describe_span, route, status, failure)
             attempt(self._measure, route, status, elapsed)
         finally:
             attempt(self.span.end)
+
+    def _counted_status(self, error: BaseException | None, failure: BaseException | None) -> int:
+        """The status that reached the client, or what its absence means."""
+        if self.is_unanswered and failure is None:
+            return CLIENT_GONE
+        if self.status is not None:
+            return self.status
+        if isinstance(error, HTTPException):
+            return error.status_code  # what stands outside will answer with it
+        return SERVER_ERROR if error is None or failure is not None else CLIENT_GONE
 
     def _count_bytes(self, route: str | None) -> None:
         traffic = state.traffic.setdefault((self.method, route), [0, 0])
         traffic[0] += self.received
         traffic[1] += self.sent
 
-    def _describe_span(self, route: str | None, status: int, error: BaseException | None) -> None:
+    def _describe_span(self, route: str | None, status: int, failure: BaseException | None) -> None:
         attributes: dict[str, str | int] = {catalogue.STATUS_CODE.key: status}
         if route is not None:
             attributes[catalogue.ROUTE.key] = route
             self.span.update_name(f"{self.method} {route}")
         self.span.set_attributes(attributes)
-        if error is not None or status >= _SERVER_ERROR:
-            self.span.set_attribute("error.type", str(status) if error is None else type(error).__qualname__)
+        if failure is not None or status >= SERVER_ERROR:
+            self.span.set_attribute("error.type", str(status) if failure is None else type(failure).__qualname__)
             self.span.set_status(StatusCode.ERROR)
-        if error is not None:
-            self.span.record_exception(error)
+        if failure is not None:
+            self.span.record_exception(failure)
 
     def _measure(self, route: str | None, status: int, elapsed: float) -> None:
         labels = _labels(self.method, route)
@@ -169,13 +154,62 @@ def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
     if attempt(will_reach_probe, scope, app):
         return None
     try:
-        request = _Request(scope)
+        request = _Request(scope, app)
     except Exception as error:
         log_internal_error(error)
         return None
-    scope[_OURS] = request
+    scope[DESTINATION] = request.destination
     state.requests[id(request)] = request
     return request
+
+
+async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Have `app` answer a request under observation."""
+    request = _begin(scope, app)
+    if request is None:
+        await app(scope, receive, send)
+        return
+
+    async def observed_receive() -> Message:
+        message = await receive()
+        attempt(request.note_received, message)
+        return message
+
+    async def observed_send(message: Message) -> None:
+        kind = message.get("type")
+        if kind == "http.response.start":
+            attempt(request.note_start, message)
+        try:
+            await send(message)
+        except OSError as error:  # ASGI: what a server raises when the client has gone
+            request.note_unsent(message, error)
+            raise
+        if kind == "http.response.body":
+            attempt(request.note_sent, message)
+        if _is_last(message, has_trailers=request.has_trailers):
+            # A 5xx that is sent while an exception is handled is the answer to that exception.
+            request.finish(sys.exception() if (request.status or 0) >= SERVER_ERROR else None)
+
+    with attached(request.context):
+        try:
+            await app(scope, observed_receive, observed_send)
+        except BaseException as error:
+            request.finish(error)
+            raise
+        request.finish()
+
+
+def _is_last(message: Message, *, has_trailers: bool) -> bool:
+    """Whether nothing of the response follows the message."""
+    match message.get("type"):
+        case "http.response.body" | "http.response.zerocopysend":
+            return not message.get("more_body") and not has_trailers
+        case "http.response.pathsend":
+            return not has_trailers
+        case "http.response.trailers":
+            return not message.get("more_trailers")
+        case _:
+            return False
 
 
 class TelemetryMiddleware:
@@ -193,40 +227,21 @@ class TelemetryMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._until_the_end(send))
             return
-        if scope["type"] == "websocket" and _OURS not in scope:
-            scope[_OURS] = self
-            await observe_connection(self.app, scope, receive, send)
+        observe = {"http": _observe_request, "websocket": observe_connection}.get(scope["type"])
+        if observe is None or DESTINATION in scope or scope.get(_FASTAPI) is not None:
+            await self.app(scope, receive, send)  # or it has its one owner, however often the app is wrapped
             return
-        if scope["type"] != "http" or _OURS in scope or (request := _begin(scope, self.app)) is None:
-            await self.app(scope, receive, send)
-            return
-
-        async def observed_receive() -> Message:
-            message = await receive()
-            attempt(request.note_received, message)
-            return message
-
-        async def observed_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                request.status = message.get("status")
-            await send(message)
-            if message["type"] == "http.response.body":
-                attempt(request.note_sent, message)
-                if not message.get("more_body"):
-                    request.finish()
-
-        with trace.use_span(request.span, record_exception=False, set_status_on_exception=False):
-            try:
-                await self.app(scope, observed_receive, observed_send)
-            except BaseException as error:
-                request.finish(error)
-                raise
-            request.finish()
+        scope.update({DESTINATION: None, _FASTAPI: None})
+        try:
+            await observe(self.app, scope, receive, send)
+        finally:
+            scope.pop(DESTINATION, None)
+            scope.pop(_FASTAPI, None)
 
     def _watch_event_loop(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # another event loop than asyncio's
+        except RuntimeError:  # another event loop than asyncio's, which cannot be watched without a task in it
             return
         if loop is not self._loop:
             self._loop = loop
@@ -235,8 +250,8 @@ class TelemetryMiddleware:
     def _until_the_end(self, send: Send) -> Send:
         async def observed_send(message: Message) -> None:
             # A server may end its worker by the signal it got, which runs no exit handler: this is the last occasion.
-            if self._at_end is not None and message["type"].startswith("lifespan.shutdown."):
-                await asyncio.to_thread(self._at_end)
+            if self._at_end is not None and str(message.get("type")).startswith("lifespan.shutdown."):
+                await anyio.to_thread.run_sync(attempt, self._at_end)
             await send(message)
 
         return observed_send
@@ -256,8 +271,8 @@ def _labels(method: str, route: str | None) -> Labels:
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
-    requests = [request for request in list(state.requests.values()) if not is_probe(request.scope)]
-    now = Counter((request.method, route_label(request.scope)) for request in requests)
+    requests = [request for request in list(state.requests.values()) if not request.destination.is_probe()]
+    now = Counter((request.method, request.destination.label()) for request in requests)
     # A route that went quiet is reported as 0, not forgotten at its last count.
     for key in {*state.traffic, *now}:
         yield now[key], _labels(*key)

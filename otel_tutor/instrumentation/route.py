@@ -1,21 +1,33 @@
-"""What an ASGI scope says: the route template, whether it is a health probe's, and the trace that goes on here."""
+"""Where a request goes: the template of its route, and whether that is a health probe's.
 
-import functools
-from collections.abc import Callable
-from typing import Final, TypeVar
+The routes of an app are asked as Starlette's router asks them, because what a router leaves in the scope depends on the
+framework and its version: nothing, the route that matched last, or one without the prefix it was included with. What it
+leaves is used only where it is sure to be the same.
 
-from opentelemetry import propagate
-from opentelemetry.context import Context
-from starlette.routing import Match, Mount
-from starlette.types import ASGIApp, Scope
+A `root_path` is no part of a template. It says where a proxy put the app: with it, no dashboard, alert or objective would
+compare an app behind one proxy with the same app behind another, or on a laptop. The whole path is in the span's `url.path`.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from starlette.routing import Host, Match, Mount
+from starlette.types import Scope
 
 from otel_tutor import catalogue
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import limit_cardinality
 
-__all__ = ["PROBES", "is_probe", "probe", "remote_parent", "route_label", "route_template", "will_reach_probe"]
+__all__ = ["DESTINATION", "PROBES", "Destination", "probe", "will_reach_probe"]
+
+DESTINATION: Final = "otel_tutor.destination"  # scope key of the request's one `Destination`, or of None
 
 PROBES: Final = ("/health", "/health/ready", "/health/live")  # paths of `health_routes()`, wherever they are mounted
 _PROBE: Final = "__otel_tutor_probe__"  # attribute of an endpoint
+
+_LEFT_BY_ROUTING: Final = {"app_root_path", "endpoint", "fastapi", "path_params", "route"}
+_DEEPEST: Final = 50  # middleware around one app: an attribute `app` may lead in a circle
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
@@ -26,61 +38,187 @@ def probe(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def is_probe(scope: Scope) -> bool:
-    """Whether the endpoint of a routed request is a marked one. Before routing, no."""
-    return getattr(scope.get("endpoint"), _PROBE, False)
+def _is_probe(endpoint: object) -> bool:
+    return getattr(endpoint, _PROBE, False) is True
 
 
-def will_reach_probe(scope: Scope, app: ASGIApp) -> bool:
+class _Place(NamedTuple):
+    """A template and the endpoint that it leads to."""
+
+    template: str
+    endpoint: object
+
+
+class Destination:
+    """Where a request to `app` goes. It is looked up again when a router has meanwhile chosen another endpoint."""
+
+    __slots__ = ("_app", "_arrived", "_endpoint", "_label", "_looked_up", "_place", "_scope")
+
+    def __init__(self, scope: Scope, app: object) -> None:
+        self._scope = scope
+        self._app = _outermost(scope, app)
+        self._place: _Place | None = None
+        self._label: str | None = None
+        self._endpoint: object = None
+        self._looked_up = self._arrived = False
+
+    def arrive(self, scope: Scope) -> None:
+        """Note that the request has reached a router with this scope, which middleware may have copied and changed."""
+        if not self._arrived:
+            self._scope, self._arrived, self._looked_up = scope, True, False
+
+    def label(self) -> str | None:
+        """The template of the route, fit to be a label; None when no route matches."""
+        self._look_up()
+        return self._label
+
+    def is_probe(self) -> bool:
+        """Whether the request goes to a marked endpoint."""
+        if _is_probe(self._scope.get("endpoint")):
+            return True
+        self._look_up()
+        return self._place is not None and _is_probe(self._place.endpoint)
+
+    def _look_up(self) -> None:
+        endpoint = self._scope.get("endpoint")
+        if self._looked_up and endpoint is self._endpoint:
+            return
+        self._looked_up, self._endpoint = True, endpoint
+        self._place = attempt(_find, self._scope, self._app)
+        self._label = None if self._place is None else limit_cardinality(catalogue.ROUTE, self._place.template)
+
+
+def will_reach_probe(scope: Scope, app: object) -> bool:
     """Whether a request that is not routed yet will reach a marked endpoint, as far as the routes of the app can tell.
 
     Only paths that end as a probe's are looked up, so that other requests are not routed twice. A probe behind an app that
-    does not show its routes is recognised by `is_probe` when it has answered.
+    does not show its routes is recognised by its `Destination` when it has answered.
     """
     if not scope["path"].endswith(PROBES):
         return False
-    routed: Scope = dict(scope)
-    routes = getattr(scope.get("app", app), "routes", None)
-    while routes:
-        matches = [(*route.matches(routed), route) for route in routes]
-        best = max(matches, key=lambda match: match[0].value)  # the first of those that match best, as a router takes
-        if best[0] is Match.NONE:
-            return False
-        routed.update(best[1])
-        routes = getattr(best[2], "routes", None)
-    return is_probe(routed)
+    place = _find(scope, _outermost(scope, app))
+    return place is not None and _is_probe(place.endpoint)
 
 
-def route_template(scope: Scope) -> str | None:
-    """The template that matched, with the prefix of its mounts, or None when nothing did.
+def _outermost(scope: Scope, app: object) -> object:
+    """What has all the routes: the router that the request has passed, if it has, else the app that it reaches."""
+    return scope.get("router") or scope.get("app") or app
 
-    Read it after the app ran: Starlette puts the matched route into the scope while routing. The values of a mount's own
-    path parameters are put back to their names, so that `/t/{tenant}` stays one template.
-    """
-    route = scope.get("route")
-    path = getattr(route, "path_format", None)
-    if not isinstance(path, str):
+
+def _find(scope: Scope, app: object) -> _Place | None:
+    place = _as_left(scope, app)
+    if place is not None:
+        return place
+    asked = {key: value for key, value in scope.items() if key not in _LEFT_BY_ROUTING}
+    asked["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))  # the first mount keeps it under that name
+    # Middleware that hides the routes of an app cannot hide the router that the request then reaches.
+    return _Search(scope).ask(app if _router(app) else scope.get("router"), asked, "")
+
+
+def _as_left(scope: Scope, app: object) -> _Place | None:
+    """The place by what the router left in the scope, where that is whole: no mount, and a route of the app itself."""
+    route, endpoint = scope.get("route"), scope.get("endpoint")
+    if route is None or endpoint is None or "app_root_path" in scope or getattr(route, "endpoint", None) is not endpoint:
         return None
-    prefix = str(scope.get("root_path", "")).rstrip("/")
-    mounts = {str(value): name for name, value in scope.get("path_params", {}).items() if f"{{{name}}}" not in path}
-    if prefix and mounts:
-        prefix = "/".join(f"{{{mounts[part]}}}" if part in mounts else part for part in prefix.split("/"))
-    # A mount that answers by itself (static files) has already moved its own path into root_path.
-    return prefix or "/" if isinstance(route, Mount) else prefix + path or "/"
+    # FastAPI's, with the prefix that the route's router was included with.
+    included: Any = (scope.get("fastapi") or {}).get("effective_route_context")
+    if getattr(included, "original_route", None) is route and included.endpoint is endpoint:
+        return _Place(included.path_format, endpoint)
+    if id(route) in map(id, getattr(_router(app), "routes", ())):
+        return _Place(route.path_format, endpoint)
+    return None
 
 
-def route_label(scope: Scope) -> str | None:
-    """`route_template`, fit to be a label."""
-    template = route_template(scope)
-    return None if template is None else limit_cardinality(catalogue.ROUTE, template)
+class _Search:
+    """Asks the routes of an app, and of what is mounted in it, where one request goes."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._left = scope
+        self._asked: list[Sequence[object]] = []
+
+    def ask(self, app: object, scope: Scope, prefix: str, routes: Sequence[object] = ()) -> _Place | None:
+        """Where `app`, reached below `prefix`, sends a request: to one of its `routes`; None where none of them matches."""
+        router = _router(app)
+        routes = routes or getattr(router, "routes", None) or ()
+        if router is None and not routes:
+            return self._behind(app, scope, prefix)
+        self._asked.append(routes)
+        own_root = getattr(router, "root_path", "")  # of a FastAPI app, which writes it over the server's
+        if own_root and isinstance(own_root, str):
+            scope = {**scope, "root_path": own_root}
+        for path in _paths(scope, router):
+            asked = {**scope, "path": path}
+            match = _best_match(routes, asked)
+            if match is not None:
+                return self._follow(match[0], {**asked, **match[1]}, prefix)
+        return self._frontend(scope, prefix)
+
+    def _follow(self, route: Any, scope: Scope, prefix: str) -> _Place | None:
+        kind = getattr(route, "original_route", route)  # FastAPI shows a route of an included router by a stand-in
+        if isinstance(kind, Host):
+            return self.ask(route.app, scope, prefix, route.routes)
+        path = getattr(route, "path_format", None)
+        if not isinstance(path, str):
+            return None
+        if isinstance(kind, Mount):
+            return self.ask(route.app, scope, prefix + path.removesuffix("/{path}"), route.routes)
+        return _Place(prefix + path or "/", scope.get("endpoint"))
+
+    def _behind(self, app: object, scope: Scope, prefix: str) -> _Place | None:
+        """What shows no routes answers by itself, as static files do, unless it led to a further app that has routes."""
+        if app is None:
+            return None
+        inner = self._left.get("app")
+        routes = getattr(inner, "routes", None)
+        if isinstance(routes, list) and not any(routes is asked for asked in self._asked):
+            place = self.ask(inner, scope, prefix)
+            if place is not None:
+                return place
+        return _Place(prefix or "/", app)
+
+    def _frontend(self, scope: Scope, prefix: str) -> _Place | None:
+        """The place of static files that FastAPI serves where no route matches; it shows no routes for them."""
+        rest = (self._left.get("fastapi") or {}).get("frontend_path")
+        path = scope["path"].removeprefix(scope["root_path"])
+        if not isinstance(rest, str) or not path.endswith(rest):
+            return None
+        return _Place(prefix + path.removesuffix(rest).rstrip("/") or "/", None)
 
 
-@functools.cache
-def _propagated() -> frozenset[bytes]:
-    return frozenset(field.encode("latin-1") for field in propagate.get_global_textmap().fields)
+def _router(app: object) -> Any:
+    """What has the routes, inside an app and the middleware around it; None where nothing shows any."""
+    for _ in range(_DEEPEST):
+        if isinstance(getattr(app, "routes", None), list):
+            return app
+        app = getattr(app, "app", None)
+    return None
 
 
-def remote_parent(scope: Scope) -> Context:
-    """The context that the caller's headers carry (W3C trace context), or an empty one."""
-    fields = _propagated()
-    return propagate.extract({name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in fields})
+def _paths(scope: Scope, router: Any) -> Iterator[str]:
+    """The path, then the one that the router would redirect to: such an answer belongs to the route it points at."""
+    path: str = scope["path"]
+    yield path
+    if scope["type"] == "http" and getattr(getattr(router, "router", router), "redirect_slashes", False):
+        yield path.rstrip("/") if path.endswith("/") else f"{path}/"
+
+
+def _best_match(routes: Iterable[Any], scope: Scope) -> tuple[Any, Scope] | None:
+    """The route that a router takes, and what it adds to the scope: the first full match, else the first partial one."""
+    partial = None
+    for route in _shown(routes):
+        match, added = route.matches(scope)
+        if match is Match.FULL:
+            return route, added
+        if match is Match.PARTIAL and partial is None:
+            partial = route, added
+    return partial
+
+
+def _shown(routes: Iterable[Any]) -> Iterator[Any]:
+    # From 0.137 FastAPI keeps an included router as one route without a template.
+    included = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
+    for route in routes:
+        if included is None or hasattr(route, "path_format") or isinstance(route, Host):
+            yield route
+        else:
+            yield from included([route])

@@ -4,16 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
-from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
-from otel_tutor.instrumentation.route import remote_parent, route_label
+from otel_tutor.instrumentation.outcome import INTERNAL_ERROR, failure_of_connection
+from otel_tutor.instrumentation.propagation import attached, context_inside, remote_context
+from otel_tutor.instrumentation.route import DESTINATION, Destination
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, log_internal_error, never_raise
-from otel_tutor.recording.instruments import Labels, observe, recorder
-from otel_tutor.recording.operation import tracer, was_cancelled
+from otel_tutor.recording.guard import attempt, log_internal_error
+from otel_tutor.recording.instruments import Labels, observe, recorder, valid_utf8
+from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.state import state
 
 __all__ = ["observe_connection", "observe_connections"]
@@ -24,40 +25,52 @@ _NAME: Final = "WEBSOCKET"
 class _Connection:
     """What is known of a connection while it is open."""
 
-    __slots__ = ("context", "scope", "span", "start")
+    __slots__ = ("close_code", "context", "destination", "span", "start")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, app: ASGIApp) -> None:
         self.start = clock.now()
-        self.scope = scope
-        parent = remote_parent(scope)
-        attributes = {"url.path": scope["path"], "url.scheme": scope.get("scheme", "ws")}
+        self.destination = Destination(scope, app)
+        self.close_code: object = None  # the one that the app closed with
+        parent = remote_context(scope["headers"])
+        attributes = {"url.path": valid_utf8(scope["path"]), "url.scheme": scope.get("scheme", "ws")}
         self.span = tracer().start_span(_NAME, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-        self.context = trace.set_span_in_context(self.span, parent)
+        self.context = context_inside(self.span, parent)
 
-    @never_raise
-    def count(self, direction: str) -> None:
-        """One message."""
-        state.messages[route_label(self.scope), direction] += 1
+    def note_received(self, message: Message) -> None:
+        """Count a message of the client."""
+        if message["type"] == "websocket.receive":
+            state.messages[self.destination.label(), "receive"] += 1
+
+    def note_sent(self, message: Message) -> None:
+        """Count a message of the app, or keep the code it closes with."""
+        if message["type"] == "websocket.send":
+            state.messages[self.destination.label(), "transmit"] += 1
+        elif message["type"] == "websocket.close":
+            self.close_code = message.get("code")
 
     def close(self, error: BaseException | None = None) -> None:
         """Record the connection, once, when the app has left it; the span ends whatever fails."""
         state.connections.pop(id(self), None)
         elapsed = clock.now() - self.start
         try:
-            route = attempt(route_label, self.scope)
+            route = attempt(self.destination.label)
             state.connection_routes.add(route)
-            attempt(self._describe_span, route, error)
+            attempt(self._describe_span, route, failure_of_connection(error))
             attempt(self._measure, elapsed, route)
         finally:
             attempt(self.span.end)
 
-    def _describe_span(self, route: str | None, error: BaseException | None) -> None:
+    def _describe_span(self, route: str | None, failure: BaseException | None) -> None:
         if route is not None:
             self.span.update_name(f"{_NAME} {route}")
             self.span.set_attribute(catalogue.ROUTE.key, route)
-        if error is not None and not was_cancelled(error):
+        if failure is not None:
+            self.span.set_attribute("error.type", type(failure).__qualname__)
             self.span.set_status(StatusCode.ERROR)
-            self.span.record_exception(error)
+            self.span.record_exception(failure)
+        elif self.close_code == INTERNAL_ERROR:
+            self.span.set_attribute("error.type", str(INTERNAL_ERROR))
+            self.span.set_status(StatusCode.ERROR)
 
     def _measure(self, elapsed: float, route: str | None) -> None:
         recorder(catalogue.WEBSOCKET_DURATION)(elapsed, _labels(route), self.context)
@@ -66,25 +79,24 @@ class _Connection:
 async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """Have `app` serve a WebSocket under observation."""
     try:
-        connection = _Connection(scope)
+        connection = _Connection(scope, app)
     except Exception as error:
         log_internal_error(error)
         await app(scope, receive, send)
         return
+    scope[DESTINATION] = connection.destination
     state.connections[id(connection)] = connection
 
     async def observed_receive() -> Message:
         message = await receive()
-        if message["type"] == "websocket.receive":
-            connection.count("receive")
+        attempt(connection.note_received, message)
         return message
 
     async def observed_send(message: Message) -> None:
         await send(message)
-        if message["type"] == "websocket.send":
-            connection.count("transmit")
+        attempt(connection.note_sent, message)
 
-    with trace.use_span(connection.span, record_exception=False, set_status_on_exception=False):
+    with attached(connection.context):
         try:
             await app(scope, observed_receive, observed_send)
         except BaseException as error:
@@ -104,7 +116,7 @@ def _labels(route: str | None) -> dict[str, str]:
 
 
 def _count_open() -> Iterable[tuple[float, Labels]]:
-    now = Counter(route_label(connection.scope) for connection in list(state.connections.values()))
+    now = Counter(connection.destination.label() for connection in list(state.connections.values()))
     for route in {*state.connection_routes, *now}:
         yield now[route], _labels(route)
 

@@ -1,7 +1,7 @@
 """One request, one span, one duration, whatever the app does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -13,13 +13,11 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Host, Match, Mount, Route, Router
+from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message
 
 import otel_tutor
-from otel_tutor.health import HealthService, health_routes
-from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture, FrozenClock, Point
 
 DURATION = "http.server.request.duration"
@@ -261,92 +259,11 @@ def test_fastapi_counts_once_and_stands_down(captured: Capture) -> None:
     assert span.name == "GET /api/things/{thing}"
 
 
-def test_configuring_an_app_twice_observes_it_once(captured: Capture) -> None:
-    app = make_app()
-    otel_tutor.configure(app)
-    TestClient(app).get("/hello/ada")
-
-    (point,) = durations(captured)
-    assert point.count == 1
-
-
 @pytest.mark.parametrize("header", ["traceparent", "baggage", "user-agent", "host"])
 def test_a_header_that_cannot_be_read_is_still_answered_and_sent(client: TestClient, captured: Capture, header: str) -> None:
     assert client.get("/hello/%ff%ed%a0%80", headers={header.encode(): b"\xff:\xfe\xed\xa0\x80"}).status_code == 200
 
     assert encode_spans(captured.spans).ByteSize() > 0
-
-
-def hidden(app: ASGIApp) -> ASGIApp:
-    """An app behind a function, which shows no routes."""
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await app(scope, receive, send)
-
-    return serve
-
-
-def probes_in_fastapi() -> FastAPI:
-    app, router = FastAPI(), APIRouter()
-    router.routes.extend(health_routes(HealthService()))
-    app.include_router(router)
-    return app
-
-
-def probes() -> list[Route]:
-    return health_routes(HealthService())
-
-
-PROBED: dict[str, Callable[[], tuple[Starlette, str]]] = {
-    "at the top": lambda: (Starlette(routes=probes()), ""),
-    "below a mount": lambda: (Starlette(routes=[Mount("/internal/{zone}", routes=probes())]), "/internal/a"),
-    "in a mounted app": lambda: (Starlette(routes=[Mount("/internal", Starlette(routes=probes()))]), "/internal"),
-    "in a mounted app that shows no routes": lambda: (
-        Starlette(routes=[Mount("/internal", hidden(Starlette(routes=probes())))]),
-        "/internal",
-    ),
-    "below a host": lambda: (Starlette(routes=[Host("testserver", Router(probes()))]), ""),
-    "in a router of FastAPI": lambda: (probes_in_fastapi(), ""),
-}
-
-
-@pytest.mark.parametrize("where", PROBED)
-def test_health_probes_are_neither_counted_nor_traced(captured: Capture, where: str) -> None:
-    app, prefix = PROBED[where]()
-    otel_tutor.configure(app)
-    for path in ("/health", "/health/ready", "/health/live"):
-        assert TestClient(app).get(prefix + path).status_code == 200
-
-    assert (captured.spans, durations(captured)) == ([], [])
-    assert (state.requests, state.traffic) == ({}, {})
-
-
-def test_a_route_of_an_app_at_a_probes_path_is_counted_and_traced(captured: Capture) -> None:
-    app = Starlette(routes=[Route("/health", hello), Mount("/internal", routes=probes())])
-    otel_tutor.configure(app)
-    TestClient(app).get("/health")
-    TestClient(app).post("/health")
-    TestClient(app).get("/nowhere/health")
-
-    assert [span.name for span in captured.spans] == ["GET /health", "POST /health", "GET"]
-    assert captured.value("http_requests_total", endpoint="/health", status="200") == 1
-
-
-def test_a_route_that_cannot_be_asked_is_counted_all_the_same(captured: Capture) -> None:
-    class Odd(Route):
-        asked = 0
-
-        def matches(self, scope: Scope) -> tuple[Match, Scope]:
-            self.asked += 1
-            if self.asked == 1:
-                raise RuntimeError("not yet")
-            return super().matches(scope)
-
-    app = Starlette(routes=[Odd("/my/health", hello)])
-    otel_tutor.configure(app)
-    assert TestClient(app).get("/my/health").status_code == 200
-
-    assert [span.name for span in captured.spans] == ["GET /my/health"]
 
 
 def test_bytes_of_bodies_are_counted_both_ways(captured: Capture) -> None:

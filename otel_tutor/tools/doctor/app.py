@@ -6,6 +6,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from otel_tutor.instrumentation.application import is_observed
+from otel_tutor.instrumentation.asgi import TelemetryMiddleware
+
 __all__ = ["instrumented_twice", "load", "unheard_loggers"]
 
 
@@ -45,6 +48,8 @@ def _parts(app: Any) -> Iterator[type]:
     while not hasattr(app, "user_middleware") and hasattr(app, "app"):
         yield type(app)
         app = app.app
+    if is_observed(app):
+        yield TelemetryMiddleware
     for middleware in getattr(app, "user_middleware", ()):
         if isinstance(middleware.cls, type):
             yield middleware.cls

@@ -1,0 +1,61 @@
+"""The context of a request: what its caller's headers carry by the propagators of `OTEL_PROPAGATORS`, and its own span."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from opentelemetry import context, propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import Span
+
+from otel_tutor.recording.guard import attempt
+
+__all__ = ["attached", "context_inside", "remote_context"]
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class _Headers(Getter[Headers]):
+    """Reads ASGI's headers: pairs of bytes, a name in any case and as often as the client sent it."""
+
+    def get(self, carrier: Headers, key: str) -> list[str] | None:
+        """The values of a header, joined by commas as RFC 9110 has it for a header that is repeated.
+
+        So a repeated traceparent is none at all, as W3C trace context wants it.
+        """
+        name = key.lower().encode("latin-1", "replace")
+        values = [value.decode("latin-1") for header, value in carrier if header.lower() == name]
+        return [",".join(values)] if values else None
+
+    def keys(self, carrier: Headers) -> list[str]:
+        """The names of all headers, in lower case; some propagators look for a prefix."""
+        return [header.decode("latin-1").lower() for header, _ in carrier]
+
+
+_HEADERS: Final = _Headers()
+
+
+def remote_context(headers: Headers) -> Context:
+    """The context that a caller's headers carry; an empty one where they carry none, or none that can be read."""
+    return attempt(propagate.extract, headers, Context(), _HEADERS) or Context()
+
+
+def context_inside(span: Span, remote: Context) -> Context:
+    """What code inside a request sees: what surrounds it here, then what its caller sent, then its span."""
+    return trace.set_span_in_context(span, Context({**context.get_current(), **remote}))
+
+
+@contextmanager
+def attached(inside: Context) -> Iterator[None]:
+    """`inside` as the current context, for a block.
+
+    An app that its server drops is closed in another context than it began in. There is nothing to put back then, and
+    OpenTelemetry's `detach` would log an error.
+    """
+    token = context.attach(inside)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            token.var.reset(token)
