@@ -160,11 +160,13 @@ def _observe_app_state() -> None:
     from otel_tutor.health import health_service
     from otel_tutor.health.observation import observe_health
     from otel_tutor.instrumentation.asgi import observe_requests_in_progress
+    from otel_tutor.instrumentation.background import trace_background_tasks
     from otel_tutor.monitoring import metrics_collector
 
     metrics_collector.start_observing()
     observe_overflow()
     observe_requests_in_progress()
+    trace_background_tasks()
     observe_pools()
     observe_health(health_service)
 

@@ -11,7 +11,7 @@ from opentelemetry.trace import Span
 
 from otel_tutor.recording.guard import attempt
 
-__all__ = ["attached", "context_inside", "remote_context"]
+__all__ = ["attached", "context_inside", "remote_context", "request_span"]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -34,6 +34,7 @@ class _Headers(Getter[Headers]):
 
 
 _HEADERS: Final = _Headers()
+_REQUEST: Final = "otel_tutor.request"  # key of the context
 
 
 def remote_context(headers: Headers) -> Context:
@@ -43,7 +44,13 @@ def remote_context(headers: Headers) -> Context:
 
 def context_inside(span: Span, remote: Context) -> Context:
     """What code inside a request sees: what surrounds it here, then what its caller sent, then its span."""
-    return trace.set_span_in_context(span, Context({**context.get_current(), **remote}))
+    return trace.set_span_in_context(span, Context({**context.get_current(), **remote, _REQUEST: span}))
+
+
+def request_span() -> Span | None:
+    """The server span of the observed request that the caller is inside, ended or not."""
+    span = context.get_value(_REQUEST)
+    return span if isinstance(span, Span) else None
 
 
 @contextmanager
