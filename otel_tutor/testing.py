@@ -13,6 +13,7 @@ import asyncio
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,8 +119,13 @@ class Capture:
         return sum(point.sum or 0 for point in self._matching(_series(series), labels))
 
     def health(self) -> dict[str, Any]:
-        """What `/health` would answer in detail now."""
-        return dict(asyncio.run(health_service.check_health(detailed=True)))
+        """What `/health` would answer in detail now.
+
+        The checks run in an event loop by themselves, in a thread: a test may be running in one, and so is a notebook. For a
+        check that uses what belongs to the test's own loop, `await health_service.check_health(detailed=True)`.
+        """
+        with ThreadPoolExecutor(1, "health") as threads:
+            return dict(threads.submit(asyncio.run, health_service.check_health(detailed=True)).result())
 
     @contextmanager
     def frozen(self) -> Iterator[FrozenClock]:

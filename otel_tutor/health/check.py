@@ -1,6 +1,5 @@
 """The base classes of everything that can be checked."""
 
-import asyncio
 import inspect
 import re
 import threading
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.status import HealthStatus
+from otel_tutor.health.tasks import settled
 
 __all__ = ["HealthCheck", "StillRunningError", "SyncHealthCheck", "finding", "plain_function"]
 
@@ -78,7 +78,9 @@ class SyncHealthCheck(HealthCheck):
 
     async def check(self) -> Mapping[str, Any]:
         """Run `check_sync` in the check's thread. Raises StillRunningError while an earlier run has not come back."""
-        return await asyncio.wrap_future(self._begin())
+        answer = self._begin()
+        await settled(answer)
+        return answer.result()
 
     def _begin(self) -> Future[Mapping[str, Any]]:
         with self._starting:

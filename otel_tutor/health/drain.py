@@ -1,14 +1,15 @@
 """Not ready from SIGTERM on, before the server stops listening."""
 
-import asyncio
 import os
 import signal
 import threading
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
+from otel_tutor.health.tasks import call_later, current_loop, has_ended
 
 __all__ = ["drain_on_sigterm"]
 
@@ -34,9 +35,9 @@ def drain_on_sigterm(service: HealthService = health_service, *, delay: float = 
     return True
 
 
-def _running_loop(delay: float) -> asyncio.AbstractEventLoop | None:
+def _running_loop(delay: float) -> object:
     try:
-        return asyncio.get_running_loop() if delay else None
+        return current_loop() if delay else None
     except RuntimeError:
         raise ConfigurationError(f"delay={delay!r} needs the app's event loop: call this in the app's lifespan") from None
 
@@ -44,7 +45,7 @@ def _running_loop(delay: float) -> asyncio.AbstractEventLoop | None:
 class _Drain:
     """The signal handler: drains at the first SIGTERM, passes it on after the delay, and any further one at once."""
 
-    def __init__(self, service: HealthService, delay: float, loop: asyncio.AbstractEventLoop | None, before: Any) -> None:
+    def __init__(self, service: HealthService, delay: float, loop: object, before: Any) -> None:
         self.service = service
         self._delay = delay
         self._loop = loop
@@ -56,10 +57,10 @@ class _Drain:
         self.service.start_draining()
         loop, self._loop = self._loop, None
         # No thread waits: the main thread may be interrupted while it holds the locks that starting one takes.
-        if loop is None or loop.is_closed() or os.getpid() != self._process:
+        if loop is None or has_ended(loop) or os.getpid() != self._process:
             self._pass_on(number, frame)
         else:
-            loop.call_soon_threadsafe(loop.call_later, self._delay, self._end_wait, number)
+            call_later(loop, self._delay, partial(self._end_wait, number))
 
     def _end_wait(self, number: int) -> None:
         if not self._passed:

@@ -14,6 +14,7 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
 from otel_tutor.instrumentation.route import PROBES, probe
+from otel_tutor.recording.guard import attempt
 
 __all__ = ["health_routes"]
 
@@ -37,7 +38,7 @@ def health_routes(
         raise ConfigurationError("token is empty: pass a secret string, or leave it out")
 
     async def health(request: Request) -> Response:
-        detailed = (loopback and _is_local(request)) or _has_token(request, secret)
+        detailed = (loopback and bool(attempt(_is_local, request))) or bool(attempt(_has_token, request, secret))
         body = await service.check_health(detailed=detailed)
         if not detailed:
             body["version"] = None

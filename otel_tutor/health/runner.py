@@ -1,12 +1,12 @@
 """One check, run under its deadline, whose every outcome is a result."""
 
-import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any
+from contextvars import copy_context
 
 from otel_tutor.health.check import HealthCheck, StillRunningError
 from otel_tutor.health.status import HealthResult, HealthStatus, plain
+from otel_tutor.health.tasks import Task, settled, spawn
 
 __all__ = ["CheckRunner"]
 
@@ -16,35 +16,39 @@ class CheckRunner:
 
     def __init__(self, check: HealthCheck) -> None:
         self.check = check
-        self._task: asyncio.Task[Mapping[str, Any]] | None = None
+        self._task: Task | None = None
 
     async def run(self) -> HealthResult:
         """The result of a new run, after the check's timeout at the latest."""
-        if self._task and not self._task.done() and not self._task.get_loop().is_closed():
+        if self._task is not None and self._task.is_running():
             return self._unfinished(0.0)
         start = time.perf_counter()
-        task = self._task = asyncio.create_task(self._call(), name=f"health-{self.check.name}")
-        task.add_done_callback(_retrieve)
+        task = self._task = spawn(self._call, name=f"health-{self.check.name}", context=copy_context())
         try:
-            await asyncio.wait({task}, timeout=self.check.timeout)
+            await settled(task.outcome, self.check.timeout)
         finally:
             task.cancel()  # nothing, unless the deadline has passed or this run was itself cancelled
         return self._judge(task, time.perf_counter() - start)
 
-    async def _call(self) -> Mapping[str, Any]:
-        return await self.check.check()
+    async def _call(self) -> object:
+        try:
+            return await self.check.check()
+        except (KeyboardInterrupt, SystemExit) as error:  # raised in a check it is a failed check, not the end of the app
+            return error
 
-    def _judge(self, task: asyncio.Task[Mapping[str, Any]], duration: float) -> HealthResult:
-        if not task.done() or duration > self.check.timeout:
+    def _judge(self, task: Task, duration: float) -> HealthResult:
+        if not task.outcome.done() or duration > self.check.timeout:
             return self._failed(duration, f"took longer than {self.check.timeout:g} s", "TimeoutError")
         try:
-            return self._answered(task.result(), duration)
-        except StillRunningError:
-            return self._unfinished(duration)
-        except (Exception, asyncio.CancelledError) as error:
+            return self._ended(task.outcome.result(), duration)
+        except BaseException as error:  # an answer is an object of the app, whose methods may do anything
             return self._failed(duration, "the check failed", type(error).__name__)
 
-    def _answered(self, answer: object, duration: float) -> HealthResult:
+    def _ended(self, answer: object, duration: float) -> HealthResult:
+        if isinstance(answer, StillRunningError):
+            return self._unfinished(duration)
+        if isinstance(answer, BaseException):
+            return self._failed(duration, "the check failed", type(answer).__name__)
         if not isinstance(answer, Mapping) or answer.get("status") not in list(HealthStatus):
             return self._failed(duration, 'check() must return {"status": HealthStatus, "message": str, "details": dict}')
         return HealthResult(
@@ -66,9 +70,3 @@ class CheckRunner:
             critical=self.check.critical,
             error=error,
         )
-
-
-def _retrieve(task: asyncio.Task[Mapping[str, Any]]) -> None:
-    """Retrieve an exception that is no longer waited for: asyncio would log it, with its text."""
-    if not task.cancelled():
-        task.exception()

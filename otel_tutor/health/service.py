@@ -9,7 +9,7 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.health.check import HealthCheck
 from otel_tutor.health.run import HealthRun
 from otel_tutor.health.runner import CheckRunner
-from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall
+from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall, plain
 from otel_tutor.recording.state import state
 
 __all__ = ["HealthService", "health_service"]
@@ -91,8 +91,8 @@ class HealthService:
         return {
             "status": overall(results.values()),
             "timestamp": now(),
-            "service": self.service,
-            "version": self.version,
+            "service": plain(self.service),
+            "version": plain(self.version),
             "checks": {name: result.describe(detailed=detailed) for name, result in results.items()},
         }
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 __all__ = ["CheckObservation", "HealthObservations", "HealthResult", "HealthStatus", "now", "overall", "plain"]
 
 _DEEPEST: Final = 8  # levels of nested details; a structure that contains itself has no end
+_LONGEST_INTEGER: Final = 64  # bits; Python writes none of more than 4300 digits, and readers of JSON stop far below
 
 
 class HealthStatus(StrEnum):
@@ -80,9 +81,11 @@ def plain(value: object, *, _depth: int = 0) -> Any:
         return {str(plain(key)): plain(item, _depth=_depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(item, _depth=_depth + 1) for item in value]
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and value.bit_length() <= _LONGEST_INTEGER):
         return value
-    return type(value).__name__ if isinstance(value, BaseException) else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return type(value).__name__ if isinstance(value, (BaseException, int)) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
