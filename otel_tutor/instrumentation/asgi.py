@@ -21,13 +21,14 @@ from otel_tutor import catalogue
 from otel_tutor.instrumentation.attributes import request_attributes
 from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.outcome import CLIENT_GONE, SERVER_ERROR, failure_of
-from otel_tutor.instrumentation.propagation import attached, context_inside, remote_context
+from otel_tutor.instrumentation.propagation import context_inside, remote_context
 from otel_tutor.instrumentation.route import DESTINATION, Destination, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.instruments import Labels, observe, recorder
-from otel_tutor.recording.operation import tracer
+from otel_tutor.recording.operation import Attached, tracer
+from otel_tutor.recording.outcome import record_exception
 from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
@@ -140,7 +141,7 @@ class _Request:
             self.span.set_attribute("error.type", str(status) if failure is None else type(failure).__qualname__)
             self.span.set_status(StatusCode.ERROR)
         if failure is not None:
-            self.span.record_exception(failure)
+            record_exception(self.span, failure)
 
     def _measure(self, route: str | None, status: int, elapsed: float) -> None:
         labels = _labels(self.method, route)
@@ -190,7 +191,7 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
             # A 5xx that is sent while an exception is handled is the answer to that exception.
             request.finish(sys.exception() if (request.status or 0) >= SERVER_ERROR else None)
 
-    with attached(request.context):
+    with Attached(request.context):
         try:
             await app(scope, observed_receive, observed_send)
         except BaseException as error:

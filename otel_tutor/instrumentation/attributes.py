@@ -11,7 +11,7 @@ from opentelemetry.instrumentation.asgi import asgi_getter, get_host_port_url_tu
 from opentelemetry.util.http import detect_synthetic_user_agent, sanitize_method
 from starlette.types import Scope
 
-from otel_tutor.recording.instruments import valid_utf8
+from otel_tutor.recording.values import valid_utf8
 
 __all__ = ["request_attributes"]
 

@@ -13,10 +13,11 @@ from opentelemetry import trace
 from opentelemetry.trace import Link, Span, StatusCode
 from starlette.background import BackgroundTask
 
-from otel_tutor.instrumentation.outcome import is_abandoned
-from otel_tutor.instrumentation.propagation import attached, request_span
+from otel_tutor.instrumentation.outcome import failure_of_task
+from otel_tutor.instrumentation.propagation import request_span
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.operation import tracer
+from otel_tutor.recording.operation import Attached, tracer
+from otel_tutor.recording.outcome import record_exception
 
 __all__ = ["trace_background_tasks"]
 
@@ -44,7 +45,7 @@ def _traced(run: Run) -> Run:
             await run(task)
             return
         try:
-            with attached(trace.set_span_in_context(span)):
+            with Attached(trace.set_span_in_context(span)):
                 await run(task)
         except BaseException as error:
             attempt(_record_failure, span, error)
@@ -70,8 +71,8 @@ def _start_span(task: BackgroundTask, request: Span) -> Span:
 
 
 def _record_failure(span: Span, error: BaseException) -> None:
-    if is_abandoned(error):
+    if failure_of_task(error) is None:
         return
     span.set_attribute("error.type", type(error).__qualname__)
     span.set_status(StatusCode.ERROR)
-    span.record_exception(error)
+    record_exception(span, error)

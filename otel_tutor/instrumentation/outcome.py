@@ -1,39 +1,26 @@
-"""How a request or a connection ended, and whether the service is to blame: alerts count its failures, not its clients'."""
+"""Whether a request or a connection ended by a failure of the service: alerts count those, and not what its clients do."""
 
-import asyncio
-import sys
 from typing import Final
 
 from starlette.exceptions import HTTPException, WebSocketException
-from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-__all__ = ["CLIENT_GONE", "INTERNAL_ERROR", "SERVER_ERROR", "failure_of", "failure_of_connection", "is_abandoned"]
+from otel_tutor.recording.outcome import CANCELLED, outcome_of
+
+__all__ = ["CLIENT_GONE", "INTERNAL_ERROR", "SERVER_ERROR", "failure_of", "failure_of_connection", "failure_of_task"]
 
 CLIENT_GONE: Final = 499  # nginx's code for a client that hung up before the response began
 SERVER_ERROR: Final = 500
 INTERNAL_ERROR: Final = 1011  # RFC 6455: the side that closes met a condition that it did not expect
-
-_ABANDONED: Final = (ClientDisconnect, asyncio.CancelledError, GeneratorExit, KeyboardInterrupt)
 
 # RFC 6455: finished, went away, gave no reason, vanished. Those of applications begin at 3000.
 _CLOSED_BY_CLIENT: Final = {1000, 1001, 1005, 1006}
 _OF_APPLICATIONS: Final = 3000
 
 
-def is_abandoned(error: BaseException) -> bool:
-    """Whether no one wants the result any more: the client has gone, or the process ends and says that all is well."""
-    if isinstance(error, BaseExceptionGroup):
-        return all(map(is_abandoned, error.exceptions))
-    if isinstance(error, SystemExit):
-        return error.code in {None, 0}
-    trio = sys.modules.get("trio")  # without it there is no such exception
-    return isinstance(error, _ABANDONED) or (trio is not None and isinstance(error, trio.Cancelled))
-
-
 def failure_of(error: BaseException | None) -> BaseException | None:
-    """`error` when it is a failure of the service; an HTTPException is an answer, whose status says the rest."""
-    return None if error is None or isinstance(error, HTTPException) or is_abandoned(error) else error
+    """`error` when the service is to blame. An HTTPException is an answer: its status says the rest."""
+    return None if error is None or issubclass(type(error), HTTPException) else failure_of_task(error)
 
 
 def failure_of_connection(error: BaseException | None) -> BaseException | None:
@@ -45,3 +32,10 @@ def failure_of_connection(error: BaseException | None) -> BaseException | None:
     if isinstance(error, WebSocketException):
         return error if error.code == INTERNAL_ERROR else None
     return failure_of(error)
+
+
+def failure_of_task(error: BaseException) -> BaseException | None:
+    """The same for what no one waits for: an HTTPException is no answer there. That the process is to end is no failure."""
+    if issubclass(type(error), KeyboardInterrupt):
+        return None
+    return error if issubclass(type(error), HTTPException) or outcome_of(error) != CANCELLED else None

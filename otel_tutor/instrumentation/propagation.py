@@ -1,7 +1,6 @@
 """The context of a request: what its caller's headers carry by the propagators of `OTEL_PROPAGATORS`, and its own span."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from typing import Final
 
 from opentelemetry import context, propagate, trace
@@ -11,7 +10,7 @@ from opentelemetry.trace import Span
 
 from otel_tutor.recording.guard import attempt
 
-__all__ = ["attached", "context_inside", "remote_context", "request_span"]
+__all__ = ["context_inside", "remote_context", "request_span"]
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -51,18 +50,3 @@ def request_span() -> Span | None:
     """The server span of the observed request that the caller is inside, ended or not."""
     span = context.get_value(_REQUEST)
     return span if isinstance(span, Span) else None
-
-
-@contextmanager
-def attached(inside: Context) -> Iterator[None]:
-    """`inside` as the current context, for a block.
-
-    An app that its server drops is closed in another context than it began in. There is nothing to put back then, and
-    OpenTelemetry's `detach` would log an error.
-    """
-    token = context.attach(inside)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            token.var.reset(token)

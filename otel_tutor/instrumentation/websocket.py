@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_tutor import catalogue
 from otel_tutor.instrumentation.outcome import INTERNAL_ERROR, failure_of_connection
-from otel_tutor.instrumentation.propagation import attached, context_inside, remote_context
+from otel_tutor.instrumentation.propagation import context_inside, remote_context
 from otel_tutor.instrumentation.route import DESTINATION, Destination
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
-from otel_tutor.recording.instruments import Labels, observe, recorder, valid_utf8
-from otel_tutor.recording.operation import tracer
+from otel_tutor.recording.instruments import Labels, observe, recorder
+from otel_tutor.recording.operation import Attached, tracer
+from otel_tutor.recording.outcome import record_exception
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import valid_utf8
 
 __all__ = ["observe_connection", "observe_connections"]
 
@@ -67,7 +69,7 @@ class _Connection:
         if failure is not None:
             self.span.set_attribute("error.type", type(failure).__qualname__)
             self.span.set_status(StatusCode.ERROR)
-            self.span.record_exception(failure)
+            record_exception(self.span, failure)
         elif self.close_code == INTERNAL_ERROR:
             self.span.set_attribute("error.type", str(INTERNAL_ERROR))
             self.span.set_status(StatusCode.ERROR)
@@ -96,7 +98,7 @@ async def observe_connection(app: ASGIApp, scope: Scope, receive: Receive, send:
         await send(message)
         attempt(connection.note_sent, message)
 
-    with attached(connection.context):
+    with Attached(connection.context):
         try:
             await app(scope, observed_receive, observed_send)
         except BaseException as error:

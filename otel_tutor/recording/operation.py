@@ -23,7 +23,7 @@ from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
 from otel_tutor.recording.values import to_name
 
-__all__ = ["Attributes", "Block", "Operation", "current_operation", "tracer", "was_cancelled"]
+__all__ = ["Attached", "Attributes", "Block", "Operation", "current_operation", "tracer", "was_cancelled"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 OnEnd = Callable[[float, BaseException | None], None]
@@ -57,7 +57,7 @@ class Operation:
 
     def active(self) -> AbstractContextManager[None]:
         """The operation as the current one, for as long as its own code runs."""
-        return _Active(self._context)
+        return Attached(self._context)
 
     def elapsed(self) -> float:
         """Seconds since it began."""
@@ -80,7 +80,7 @@ class Operation:
             attempt(self.span.end)
 
 
-class _Active(AbstractContextManager[None]):
+class Attached(AbstractContextManager[None]):
     """A context that is attached for the time of a block, whichever context the block is left in."""
 
     __slots__ = ("_inside", "_token")

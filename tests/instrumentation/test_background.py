@@ -26,7 +26,8 @@ from starlette.testclient import TestClient
 import otel_tutor
 from otel_tutor.health import HealthService, health_routes
 from otel_tutor.instrumentation.background import trace_background_tasks
-from otel_tutor.instrumentation.propagation import attached, context_inside
+from otel_tutor.instrumentation.propagation import context_inside
+from otel_tutor.recording.operation import Attached
 from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture, FrozenClock
 from otel_tutor.tracing import get_current_trace_id, trace_operation, tracer
@@ -215,7 +216,7 @@ def test_how_a_task_ends_decides(captured: Capture, error: BaseException, status
 
 
 def in_a_request() -> AbstractContextManager[None]:
-    return attached(context_inside(tracer().start_span("GET"), Context()))
+    return Attached(context_inside(tracer().start_span("GET"), Context()))
 
 
 async def run(task: BackgroundTask) -> None:

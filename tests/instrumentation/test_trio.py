@@ -137,7 +137,10 @@ def test_what_is_to_be_done_at_the_end_is_done_in_a_thread(captured: Capture) ->
     assert done == [True]
 
 
-def test_a_request_that_is_cancelled_is_no_failure(captured: Capture) -> None:
+@pytest.mark.parametrize(("deadline", "counted"), [(False, ("499", "UNSET")), (True, ("500", "ERROR"))])
+def test_a_request_that_is_cancelled_is_no_failure_but_one_that_takes_too_long_is(
+    captured: Capture, deadline: bool, counted: tuple[str, str]
+) -> None:
     async def wait(_: Request) -> Response:
         await trio.sleep_forever()
         raise AssertionError
@@ -146,12 +149,14 @@ def test_a_request_that_is_cancelled_is_no_failure(captured: Capture) -> None:
         app = Starlette(routes=[Route("/wait", wait)])
         otel_tutor.configure(app)
         scope = {"type": "http", "method": "GET", "path": "/wait", "headers": [], "query_string": b""}
-        with trio.move_on_after(0.01):
+        with trio.CancelScope(deadline=trio.current_time() if deadline else float("inf")) as cancelling:
+            if not deadline:
+                cancelling.cancel()
             await app(scope, trio.sleep_forever, lambda _: trio.sleep_forever())
 
     trio.run(give_up)
-    assert [(span.name, span.status.status_code.name) for span in captured.spans] == [("GET /wait", "UNSET")]
-    assert captured.value("http_requests_total", status="499") == 1
+    assert [(span.name, span.status.status_code.name) for span in captured.spans] == [("GET /wait", counted[1])]
+    assert captured.value("http_requests_total", status=counted[0]) == 1
 
 
 def test_an_event_loop_that_has_no_timers_is_not_watched(client: TestClient, captured: Capture) -> None:
