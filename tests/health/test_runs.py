@@ -126,6 +126,18 @@ def test_a_hung_check_answers_at_its_deadline_then_at_once_and_has_one_thread(re
     assert len(threads_of(check)) == 1
 
 
+def test_a_hundred_probes_of_a_hung_check_cost_one_thread_and_the_next_none(released: threading.Event) -> None:
+    check = Hanging(released, timeout=0.1)
+    service = make_service(check, failure_cache_seconds=3600)
+
+    async def probe() -> set[bool]:
+        answers = await asyncio.gather(*(service.check_readiness() for _ in range(100)))
+        return {answer["ready"] for answer in [*answers, await service.check_readiness()]}
+
+    assert asyncio.run(probe()) == {False}
+    assert len(threads_of(check)) == 1
+
+
 def test_a_hung_check_that_comes_back_is_run_again(released: threading.Event) -> None:
     service = make_service(Hanging(released, timeout=0.05), failure_cache_seconds=0)
     assert asyncio.run(service.check_health())["status"] is HealthStatus.UNHEALTHY

@@ -25,6 +25,8 @@ from websockets.exceptions import ConnectionClosed
 import otel_tutor
 from otel_tutor.instrumentation.asgi import TelemetryMiddleware
 from otel_tutor.instrumentation.outcome import failure_of, failure_of_connection
+from otel_tutor.rag import observe_question
+from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
 from tests.support.server import Address, serving
 
@@ -203,6 +205,34 @@ def test_a_client_that_leaves_during_a_response_leaves_its_status(
         client.close()
 
     assert outcomes(captured) == ([200], ["UNSET"], [])
+
+
+@pytest.mark.parametrize("framework", [Starlette, FastAPI])
+def test_a_stream_of_events_whose_client_leaves_is_ended_and_its_question_is_cancelled(
+    captured: Capture, framework: type[Starlette]
+) -> None:
+    async def answer(_: Request) -> Response:
+        async def pieces() -> AsyncIterator[str]:
+            while True:
+                yield "data: because\n\n"
+                await asyncio.sleep(0.001)
+
+        with observe_question("why?", "physics") as question:
+            return StreamingResponse(question.generation("tutor").stream(pieces()), media_type="text/event-stream")
+
+    app = framework(routes=[Route("/events", answer)])
+    otel_tutor.configure(app)
+    with serving(app) as address, socket.create_connection(address) as client:
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: tutor.example\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        client.close()
+
+    names = ["GET /events", "chat tutor", "rag.generation", "rag.query"]
+    assert sorted((span.name, span.status.status_code.name) for span in captured.spans) == [
+        (name, "UNSET") for name in names
+    ]
+    assert captured.value("rag_queries_total", status="cancelled") == captured.value("rag_queries_total") == 1
+    assert state.internal_errors == 0
 
 
 def serve(app: Any, *, broken: str | None = None) -> list[Message]:
