@@ -8,7 +8,6 @@ A `root_path` is no part of a template. It says where a proxy put the app: with 
 compare an app behind one proxy with the same app behind another, or on a laptop. The whole path is in the span's `url.path`.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -154,13 +153,12 @@ class _Search:
         return self._frontend(scope, prefix)
 
     def _follow(self, route: Any, scope: Scope, prefix: str) -> _Place | None:
-        kind = getattr(route, "original_route", route)  # FastAPI shows a route of an included router by a stand-in
-        if isinstance(kind, Host):
+        if isinstance(route, Host):
             return self.ask(route.app, scope, prefix, route.routes)
         path = getattr(route, "path_format", None)
         if not isinstance(path, str):
             return None
-        if isinstance(kind, Mount):
+        if isinstance(route, Mount):
             return self.ask(route.app, scope, prefix + path.removesuffix("/{path}"), route.routes)
         return _Place(prefix + path or "/", scope.get("endpoint"))
 
@@ -215,10 +213,11 @@ def _best_match(routes: Iterable[Any], scope: Scope) -> tuple[Any, Scope] | None
 
 
 def _shown(routes: Iterable[Any]) -> Iterator[Any]:
-    # From 0.137 FastAPI keeps an included router as one route without a template.
-    included = getattr(sys.modules.get("fastapi.routing"), "iter_route_contexts", None)
+    """The routes, and in the place of a router that FastAPI includes, its own with the prefix of the inclusion."""
     for route in routes:
-        if included is None or hasattr(route, "path_format") or isinstance(route, Host):
+        included = getattr(route, "effective_route_contexts", None)  # from 0.137 on; before, they are copied one by one
+        if included is None:
             yield route
         else:
-            yield from included([route])
+            for context in included():
+                yield context.starlette_route or context

@@ -30,7 +30,7 @@ from otel_tutor.recording.instruments import OTHER
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import get_current_trace_id
 
-INCLUDES_MOUNTS = hasattr(fastapi.routing, "iter_route_contexts")  # of an included router: from 0.137 on
+INCLUDES_MOUNTS = hasattr(fastapi.routing, "_IncludedRouter")  # of an included router: from 0.137 on
 
 # New releases advise against it; old apps have it.
 ROOT_PATH_OF_FASTAPI = pytest.mark.filterwarnings("ignore:The `root_path` parameter")
