@@ -34,7 +34,8 @@ def configure(
 ) -> None:
     """Make this process observable; call it once, at start, before the first request.
 
-    app: a Starlette or FastAPI application; its requests are measured and traced.
+    app: a Starlette or FastAPI application; its requests are measured and traced, outside of all its middleware. What is put
+        around it by hand is not seen: requests that such a middleware answers itself are missing.
     engine: a SQLAlchemy engine, sync or async; its statements are traced.
     service_name: the `job` label in Prometheus and the service in Jaeger; else `OTEL_SERVICE_NAME`, else "tutor".
     endpoint: the Collector's OTLP gRPC endpoint; else `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://localhost:4317.
@@ -63,7 +64,9 @@ def configure(
       ends. For this, `start` and `run` of `threading.Thread` and `submit` of `ThreadPoolExecutor` are wrapped. A forked
       child begins outside of any trace.
     - Children of `multiprocessing` send what is left before they end, within 3 seconds; those that are terminated do not.
-    - A FastAPI app no longer measures requests itself.
+    - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
+      mounted in it, no longer measure requests themselves.
+    - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """

@@ -80,34 +80,35 @@ class _Request:
         else:
             self.received += len(message.get("body") or b"")
 
-    def note_start(self, message: Message) -> None:
-        """Account for the start of the response."""
-        self.status = int(message["status"])
-        self.has_trailers = bool(message.get("trailers"))
-
-    def note_sent(self, message: Message) -> None:
-        """Account for a piece of the response."""
-        if self.first_byte is None:
-            self.first_byte = clock.now() - self.start
-        self.streamed = self.streamed or bool(message.get("more_body"))
-        self.sent += len(message.get("body") or b"")
-
-    def note_unsent(self, message: Message, error: OSError) -> None:
-        """Account for a piece of the response that the server could not send, because its client has gone."""
-        self.send_error = error
-        self.is_unanswered = self.is_unanswered or message["type"] == "http.response.start"
+    def note_sent(self, message: Message) -> bool:
+        """Account for a piece of the response; returns whether it is the last."""
+        match message["type"]:
+            case "http.response.start":
+                self.status = int(message["status"])
+                self.has_trailers = bool(message.get("trailers"))
+                return False
+            case "http.response.body":
+                if self.first_byte is None:
+                    self.first_byte = clock.now() - self.start
+                self.streamed = self.streamed or bool(message.get("more_body"))
+                self.sent += len(message.get("body") or b"")
+                return not message.get("more_body") and not self.has_trailers
+            case "http.response.pathsend" | "http.response.zerocopysend":
+                return not message.get("more_body") and not self.has_trailers
+            case "http.response.trailers":
+                return not message.get("more_trailers")
+        return False
 
     def finish(self, error: BaseException | None = None) -> None:
         """Record the request, once, at the last byte of its response or at its failure; the span ends whatever fails."""
         if self.finished:
             return
         self.finished = True
+        elapsed = clock.now() - self.start
         state.requests.pop(id(self), None)
         if attempt(self.destination.is_probe):
             return  # a span that is not ended is never sent
-        elapsed = clock.now() - self.start
-        failure = None if error is self.send_error else failure_of(error)
-        status = self._counted_status(error, failure)
+        status, failure = attempt(self._judge, error) or (SERVER_ERROR, error)
         try:
             route = attempt(self.destination.label)
             attempt(self._count_bytes, route)
@@ -116,15 +117,16 @@ class _Request:
         finally:
             attempt(self.span.end)
 
-    def _counted_status(self, error: BaseException | None, failure: BaseException | None) -> int:
-        """The status that reached the client, or what its absence means."""
+    def _judge(self, error: BaseException | None) -> tuple[int, BaseException | None]:
+        """The status that reached the client, or what its absence means, and what the service is to blame for."""
+        failure = None if error is self.send_error else failure_of(error)
         if self.is_unanswered and failure is None:
-            return CLIENT_GONE
+            return CLIENT_GONE, None
         if self.status is not None:
-            return self.status
+            return self.status, failure
         if isinstance(error, HTTPException):
-            return error.status_code  # what stands outside will answer with it
-        return SERVER_ERROR if error is None or failure is not None else CLIENT_GONE
+            return int(error.status_code), None  # what stands outside will answer with it
+        return (SERVER_ERROR if error is None or failure is not None else CLIENT_GONE), failure
 
     def _count_bytes(self, route: str | None) -> None:
         traffic = state.traffic.setdefault((self.method, route), [0, 0])
@@ -176,20 +178,18 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
         attempt(request.note_received, message)
         return message
 
+    handled_outside = sys.exception()  # a server may be started while one is handled
+
     async def observed_send(message: Message) -> None:
-        kind = message.get("type")
-        if kind == "http.response.start":
-            attempt(request.note_start, message)
         try:
             await send(message)
         except OSError as error:  # ASGI: what a server raises when the client has gone
-            request.note_unsent(message, error)
+            request.send_error = error
             raise
-        if kind == "http.response.body":
-            attempt(request.note_sent, message)
-        if _is_last(message, has_trailers=request.has_trailers):
+        if attempt(request.note_sent, message):
             # A 5xx that is sent while an exception is handled is the answer to that exception.
-            request.finish(sys.exception() if (request.status or 0) >= SERVER_ERROR else None)
+            answered = sys.exception() if (request.status or 0) >= SERVER_ERROR else None
+            request.finish(None if answered is handled_outside else answered)
 
     with Attached(request.context):
         try:
@@ -198,19 +198,6 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
             request.finish(error)
             raise
         request.finish()
-
-
-def _is_last(message: Message, *, has_trailers: bool) -> bool:
-    """Whether nothing of the response follows the message."""
-    match message.get("type"):
-        case "http.response.body" | "http.response.zerocopysend":
-            return not message.get("more_body") and not has_trailers
-        case "http.response.pathsend":
-            return not has_trailers
-        case "http.response.trailers":
-            return not message.get("more_trailers")
-        case _:
-            return False
 
 
 class TelemetryMiddleware:
@@ -252,7 +239,10 @@ class TelemetryMiddleware:
         async def observed_send(message: Message) -> None:
             # A server may end its worker by the signal it got, which runs no exit handler: this is the last occasion.
             if self._at_end is not None and str(message.get("type")).startswith("lifespan.shutdown."):
-                await anyio.to_thread.run_sync(attempt, self._at_end)
+                try:
+                    await anyio.to_thread.run_sync(attempt, self._at_end)
+                except Exception as error:
+                    log_internal_error(error)
             await send(message)
 
         return observed_send
@@ -272,7 +262,7 @@ def _labels(method: str, route: str | None) -> Labels:
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:
-    requests = [request for request in list(state.requests.values()) if not request.destination.is_probe()]
+    requests = [request for request in list(state.requests.values()) if not attempt(request.destination.is_probe)]
     now = Counter((request.method, request.destination.label()) for request in requests)
     # A route that went quiet is reported as 0, not forgotten at its last count.
     for key in {*state.traffic, *now}:

@@ -1,4 +1,4 @@
-"""Health checks and probes in trio's event loop, in one that runs already, and in none of their own."""
+"""Health checks and probes in trio's event loop, and in one that runs already."""
 
 import asyncio
 import functools

@@ -103,7 +103,7 @@ def test_an_odd_scope_is_answered_as_it_is_without_telemetry(captured: Capture, 
         otel_tutor.configure(app)
         observed, bare = app, make_app(framework)
 
-    # FastAPI's own telemetry is on as soon as there are providers, but for this key of its own.
+    # FastAPI's own telemetry is on as soon as there are providers. This key switches it off.
     assert outcome(observed, {**scope}) == outcome(bare, {**scope, "fastapi.telemetry": None})
     assert state.requests == state.connections == {}
     captured.read_metrics()

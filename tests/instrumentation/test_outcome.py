@@ -1,4 +1,4 @@
-"""What clients do is no failure of the service; what the service does wrong stays one, whoever is left to see it."""
+"""What clients do is no failure of the service; what the service does wrong stays one, even when no client is left."""
 
 import asyncio
 import socket
@@ -294,6 +294,40 @@ def test_what_passes_through_is_judged_and_goes_on(captured: Capture, end: str) 
         serve(TelemetryMiddleware(fail))
 
     assert outcomes(captured) == ([status], [span], ["exception"] * (failure_of(error) is not None))
+
+
+def test_an_exception_that_is_handled_around_the_server_is_none_of_a_request(captured: Capture) -> None:
+    """As in a program that starts its server where an import failed."""
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("busy", status_code=503))])
+    otel_tutor.configure(app)
+    try:
+        raise ImportError("uvloop")
+    except ImportError:
+        serve(app)
+
+    assert outcomes(captured) == ([503], ["ERROR"], [])
+    assert dict(captured.spans[0].attributes or {})["error.type"] == "503"
+
+
+ENDINGS: dict[str, list[Message]] = {
+    "a file that the server sends": [{"type": "http.response.pathsend", "path": "/a.txt"}],
+    "a descriptor that the server sends": [{"type": "http.response.zerocopysend", "file": 7}],
+    "trailers": [{"type": "http.response.body"}, {"type": "http.response.trailers", "headers": []}],
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_request_ends_with_the_last_message_of_every_kind(captured: Capture, ending: str) -> None:
+    start = {"type": "http.response.start", "status": 200, "headers": [], "trailers": ending == "trailers"}
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in [start, *ENDINGS[ending]]:
+            assert captured.spans == []
+            await send(message)
+        assert len(captured.spans) == 1
+
+    assert len(serve(TelemetryMiddleware(answer))) == 1 + len(ENDINGS[ending])
+    assert outcomes(captured) == ([200], ["UNSET"], [])
 
 
 @pytest.mark.parametrize("status", [404, 422, 503])

@@ -1,4 +1,4 @@
-"""What a caller's headers say reaches the handler, and goes on from there, whoever wrote them and however."""
+"""What a caller's headers say reaches the handler and goes on from there, in whatever format and form they are."""
 
 import asyncio
 import json
@@ -100,7 +100,7 @@ MALFORMED: dict[str, Headers] = {
 
 
 @pytest.mark.parametrize("kind", MALFORMED)
-def test_what_cannot_be_read_begins_a_trace_of_its_own(captured: Capture, kind: str) -> None:
+def test_what_cannot_be_read_begins_a_new_trace(captured: Capture, kind: str) -> None:
     seen = ask(MALFORMED[kind])
 
     assert seen["trace"] == f"{captured.spans[0].context.trace_id:032x}" != TRACE
@@ -150,7 +150,7 @@ def test_a_propagator_finds_headers_by_their_prefix(captured: Capture, propagato
 
 class Failing(TraceContextTextMapPropagator):
     def extract(self, *_: Any, **__: Any) -> Context:
-        raise LookupError("no header of mine")
+        raise LookupError("no header")
 
 
 @pytest.mark.parametrize("propagator", [Failing(), CompositePropagator([])], indirect=True)
