@@ -48,43 +48,51 @@ class _Place(NamedTuple):
     endpoint: object
 
 
-class Destination:
-    """Where a request to `app` goes. It is looked up again when a router has meanwhile chosen another endpoint."""
+class _Answer(NamedTuple):
+    """What was found while the router had chosen that endpoint."""
 
-    __slots__ = ("_app", "_arrived", "_endpoint", "_label", "_looked_up", "_place", "_scope")
+    endpoint: object
+    place: _Place | None
+    label: str | None
+
+
+class Destination:
+    """Where a request to `app` goes. It is looked up again when a router has meanwhile chosen another endpoint.
+
+    The thread that exports asks as well, so that an answer is replaced as a whole.
+    """
+
+    __slots__ = ("_answer", "_app", "_arrived", "_scope")
 
     def __init__(self, scope: Scope, app: object) -> None:
         self._scope = scope
         self._app = _outermost(scope, app)
-        self._place: _Place | None = None
-        self._label: str | None = None
-        self._endpoint: object = None
-        self._looked_up = self._arrived = False
+        self._answer: _Answer | None = None
+        self._arrived = False
 
     def arrive(self, scope: Scope) -> None:
         """Note that the request has reached a router with this scope, which middleware may have copied and changed."""
         if not self._arrived:
-            self._scope, self._arrived, self._looked_up = scope, True, False
+            self._scope, self._arrived, self._answer = scope, True, None
 
     def label(self) -> str | None:
         """The template of the route, fit to be a label; None when no route matches."""
-        self._look_up()
-        return self._label
+        return self._look_up().label
 
     def is_probe(self) -> bool:
         """Whether the request goes to a marked endpoint."""
         if _is_probe(self._scope.get("endpoint")):
             return True
-        self._look_up()
-        return self._place is not None and _is_probe(self._place.endpoint)
+        place = self._look_up().place
+        return place is not None and _is_probe(place.endpoint)
 
-    def _look_up(self) -> None:
-        endpoint = self._scope.get("endpoint")
-        if self._looked_up and endpoint is self._endpoint:
-            return
-        self._looked_up, self._endpoint = True, endpoint
-        self._place = attempt(_find, self._scope, self._app)
-        self._label = None if self._place is None else limit_cardinality(catalogue.ROUTE, self._place.template)
+    def _look_up(self) -> _Answer:
+        answer, endpoint = self._answer, self._scope.get("endpoint")
+        if answer is None or answer.endpoint is not endpoint:
+            place = attempt(_find, self._scope, self._app)
+            label = None if place is None else limit_cardinality(catalogue.ROUTE, place.template)
+            answer = self._answer = _Answer(endpoint, place, label)
+        return answer
 
 
 def will_reach_probe(scope: Scope, app: object) -> bool:
@@ -108,7 +116,7 @@ def _find(scope: Scope, app: object) -> _Place | None:
     place = _as_left(scope, app)
     if place is not None:
         return place
-    asked = {key: value for key, value in scope.items() if key not in _LEFT_BY_ROUTING}
+    asked = {key: value for key, value in dict(scope).items() if key not in _LEFT_BY_ROUTING}
     asked["root_path"] = scope.get("app_root_path", scope.get("root_path", ""))  # the first mount keeps it under that name
     # Middleware that hides the routes of an app cannot hide the router that the request then reaches.
     return _Search(scope).ask(app if _router(app) else scope.get("router"), asked, "")
