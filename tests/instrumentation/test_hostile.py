@@ -70,7 +70,7 @@ def make_app(framework: type[Starlette]) -> Starlette:
 
 
 def outcome(app: ASGIApp, scope: Scope) -> tuple[list[str], object]:
-    """What the app sends, and the class of what it raises."""
+    """The kinds of what the app sends, and the class of what it raises; bodies may have the time in them."""
     sent: list[str] = []
     waiting = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}] if scope["type"] == "lifespan" else [])
 
@@ -78,7 +78,7 @@ def outcome(app: ASGIApp, scope: Scope) -> tuple[list[str], object]:
         return next(waiting, {"type": f"{scope['type']}.connect", "body": b""})
 
     async def send(message: Message) -> None:
-        sent.append(f"{message['type']} {message.get('status', '')} {message.get('body', b'')!r}")
+        sent.append(f"{message['type']} {message.get('status', '')}")
 
     async def run() -> None:
         await app(scope, receive, send)
@@ -90,7 +90,7 @@ def outcome(app: ASGIApp, scope: Scope) -> tuple[list[str], object]:
     return sent, None
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[Slow.function_scoped_fixture])
+@settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=[Slow.function_scoped_fixture])
 @given(scope=SCOPES)
 @pytest.mark.parametrize("kind", ["raw", "Starlette", "FastAPI"])
 def test_an_odd_scope_is_answered_as_it_is_without_telemetry(captured: Capture, kind: str, scope: Scope) -> None:
