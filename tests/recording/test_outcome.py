@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,16 +108,25 @@ class ClasslessError(Exception):
         raise ValueError("no class")
 
 
-@pytest.mark.parametrize("error", [SilentError(), ClasslessError("no"), ValueError("phys\ud83d"), ValueError("x" * 10**6)])
+ODD: dict[str, Callable[[], Exception]] = {
+    "no text": SilentError,
+    "no class": ClasslessError,
+    "half a character": lambda: ValueError("phys\ud83d"),
+    "a long text": lambda: ValueError("x" * 10**6),
+}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)  # pytest would read the class and the text of an exception
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 def test_an_odd_exception_arrives_unchanged_and_its_span_has_an_event(
-    captured: Capture, block: Any, error: Exception
+    captured: Capture, block: Any, make: Callable[[], Exception]
 ) -> None:
+    error = make()
     caught: BaseException | None = None
     try:
         with block():
             raise error
-    except Exception as raised:  # pytest.raises() reads the class and the text
+    except Exception as raised:
         caught = raised
 
     assert caught is error
