@@ -105,6 +105,7 @@ class _Descriptor(AutoObjectProxy[Any]):
         """The proxy of `original`."""
         proxy = cls(original)
         proxy._self_begin, proxy._self_call = begin, _wrapper(original, begin)
+        functools.update_wrapper(proxy._self_call, getattr(original, "__call__", original))  # noqa: B004 - for its signature
         return proxy
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
