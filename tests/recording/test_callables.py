@@ -114,7 +114,9 @@ KINDS: list[Callable[[Any], bool]] = [
 
 
 @pytest.mark.parametrize(
-    "called", [functools.partial(add_later, 1), functools.partial(add), add_later, Adder(), len], ids=repr
+    "called",
+    [functools.partial(add_later, 1), functools.partial(add), add_later, Adder(), len],
+    ids=["async partial", "partial", "function", "object", "builtin"],
 )
 def test_what_frameworks_ask_of_a_callable_is_answered_as_before(captured: Capture, called: Any) -> None:
     traced: Any = trace_function()(called)

@@ -51,7 +51,9 @@ OUTCOMES: list[tuple[BaseException | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "outcome"), OUTCOMES, ids=repr)
+@pytest.mark.parametrize(
+    ("error", "outcome"), OUTCOMES, ids=lambda value: value if isinstance(value, str) else type(value).__name__
+)
 def test_an_exception_is_to_blame_on_the_service_or_not(error: BaseException | None, outcome: str) -> None:
     assert outcome_of(error) == outcome
 

@@ -133,7 +133,7 @@ def test_any_real_number_is_a_number(value: object, number: float) -> None:
     assert type(to_number(value)) is float
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: type(value).__name__)
 def test_what_is_no_real_number_from_zero_on_is_none(value: object) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what numpy warns of must not reach an app's log either
