@@ -26,7 +26,7 @@ def follow(result: Any, run: Observation) -> Any:
     if kind is types.GeneratorType:
         stream: Stream[Any] = Stream(result, lambda: run)
         stream.start()
-        resume = types.coroutine(_exhausted) if inspect.isawaitable(result) else _exhausted
+        resume = _exhausted_in_await if inspect.isawaitable(result) else _exhausted
         return _named(resume(stream), result)
     if kind is types.AsyncGeneratorType:
         async_stream: AsyncStream[Any] = AsyncStream(result, lambda: run)
@@ -71,6 +71,11 @@ async def _awaited(inner: Any, held: _Open) -> Any:
 
 
 def _exhausted(stream: Stream[Any]) -> Generator[Any, Any, Any]:
+    return (yield from stream)
+
+
+@types.coroutine  # which changes the function that it is given
+def _exhausted_in_await(stream: Stream[Any]) -> Generator[Any, Any, Any]:
     return (yield from stream)
 
 
