@@ -94,7 +94,7 @@ def _observe_construction(cls: Any, begin: Begin) -> None:
         cls.__init__ = instrument(init, begin)
 
 
-class _Descriptor(AutoObjectProxy[Any]):
+class _Descriptor(AutoObjectProxy):  # type: ignore[type-arg]  # wrapt 2.0 has no types, and takes none
     """An object in a class that gives what can be called: `functools.singledispatchmethod`, or another library's."""
 
     _self_begin: Begin

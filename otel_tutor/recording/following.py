@@ -79,7 +79,7 @@ def _exhausted_in_await(stream: Stream[Any]) -> Generator[Any, Any, Any]:
     return (yield from stream)
 
 
-class _Awaitable(AutoObjectProxy[Any]):
+class _Awaitable(AutoObjectProxy):  # type: ignore[type-arg]  # wrapt 2.0 has no types, and takes none
     """An awaitable that is no coroutine, and may be more than an awaitable."""
 
     _self_held: _Open
