@@ -192,3 +192,17 @@ CATALOGUE: Final = (
     LOST,
     INVALID,
 )
+
+# The instruments whose values an app states, and all that it gives values for.
+STATED: Final = (MODEL_MEMORY, SESSIONS, SYNC_QUEUE, VECTOR_DOCUMENTS)
+FROM_APP: Final = (
+    *STATED,
+    RAG_RETRIEVAL,
+    RAG_DOCUMENTS,
+    RAG_GENERATION,
+    MODEL_OPERATION,
+    MODEL_TOKENS,
+    SYNC_DURATION,
+    SYNC_RECORDS,
+    VECTOR_SEARCH,
+)

@@ -63,6 +63,7 @@ def configure(
     - Jobs of executors are in the trace that they are submitted in. Threads are in that of their start until the span there
       ends. For this, `start` and `run` of `threading.Thread` and `submit` of `ThreadPoolExecutor` are wrapped. A forked
       child begins outside of any trace.
+    - Entering and leaving `asyncio.Timeout` are wrapped, which tells a deadline that passed from a client that went away.
     - Children of `multiprocessing` send what is left before they end, within 3 seconds; those that are terminated do not.
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
       mounted in it, no longer measure requests themselves.

@@ -40,21 +40,6 @@ from otel_tutor.tracing import MODEL, QUESTION
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
 
 
-# The instruments whose values are stated by an app, and all whose values an app gives.
-_STATED: Final = (catalogue.MODEL_MEMORY, catalogue.SESSIONS, catalogue.SYNC_QUEUE, catalogue.VECTOR_DOCUMENTS)
-_GIVEN: Final = (
-    *_STATED,
-    catalogue.RAG_RETRIEVAL,
-    catalogue.RAG_DOCUMENTS,
-    catalogue.RAG_GENERATION,
-    catalogue.MODEL_OPERATION,
-    catalogue.MODEL_TOKENS,
-    catalogue.SYNC_DURATION,
-    catalogue.SYNC_RECORDS,
-    catalogue.VECTOR_SEARCH,
-)
-
-
 def _take_over(role: str, what: str) -> None:
     """Keep the step of `otel_tutor.rag` around the caller, if there is one, from recording the same again."""
     if (step := current_operation(role)) is not None:
@@ -162,9 +147,9 @@ class MetricsCollector:
 
     def start_observing(self) -> None:
         """Have the stated numbers read at every export; `configure()` calls this once."""
-        for row in _STATED:
+        for row in catalogue.STATED:
             observe(row, functools.partial(self._read, row))
-        for row in _GIVEN:  # a series that begins at 0 shows its first increase
+        for row in catalogue.FROM_APP:  # a series that begins at 0 shows its first increase
             attempt(counter(catalogue.INVALID).add, 0, labels((catalogue.INSTRUMENT, row.name)))
         self._host.start_observing()
         attempt(watch_timeouts)

@@ -17,6 +17,7 @@ import otel_tutor
 from otel_tutor.instrumentation.asgi import TelemetryMiddleware
 from otel_tutor.monitoring import metrics_collector, track_time
 from otel_tutor.rag import observe_question
+from otel_tutor.recording.operation import Operation
 from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
@@ -165,6 +166,16 @@ def test_an_operation_whose_end_fails_lets_the_app_go_on_and_ends_its_span(app: 
 
     assert [span.name for span in captured.spans] == ["rag.retrieval", "rag.query", "GET /ask"]
     assert captured.count("rag_context_documents") == 2  # of "unknown" and of physics
+
+
+def test_what_fails_when_an_operation_ends_does_not_reach_the_app(captured: Capture) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("telemetry is broken")
+
+    Operation("step", {}, on_end=fail).end()
+
+    assert [span.name for span in captured.spans] == ["step"]
+    assert state.internal_errors == 1
 
 
 def test_a_function_is_called_though_it_cannot_be_timed(captured: Capture) -> None:

@@ -1,11 +1,14 @@
-"""Whatever a recording call is given, it raises nothing, makes finite values and a bounded number of series.
+"""Whatever a recording call is given, it raises nothing, counts, makes finite values and a bounded number of series.
 
-The calls are made past the guard that keeps failures from an app: here a failure is a failure.
+The calls are made past the guard that keeps failures from an app: here a failure is a failure. The counts are compared over
+2,000 calls, or as many as `OTEL_TUTOR_TEST_CALLS` says.
 """
 
 import math
+import os
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from otel_tutor.catalogue import SUBJECT, TOPIC
 from otel_tutor.monitoring import MetricsCollector, metrics_collector
 from otel_tutor.testing import Capture
+from tests.support.hostile import HOSTILE, Drawn, real
 
 ANYTHING = st.one_of(
     st.none(),
@@ -26,18 +30,31 @@ ANYTHING = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.just("x" * 100_000),
     st.builds(object),
+    st.decimals(),
+    st.fractions(),
+    st.sampled_from([np.float32(0.5), np.int64(3), np.float64("nan"), np.bool_(True), np.array([1, 2])]),
+    st.sampled_from(sorted(HOSTILE)).map(Drawn),
 )
 CALLS = {
     "track_rag_query": 5,
     "track_model_inference": 6,
     "track_student_activity": 2,
     "track_practice_answer": 2,
+    "track_sync": 3,
     "track_vector_search": 3,
     "set_active_sessions": 1,
     "set_model_memory": 2,
     "set_sync_queue_size": 1,
     "set_vector_documents": 2,
 }
+COUNTED = {
+    "track_rag_query": "rag_queries_total",
+    "track_model_inference": "model_inference_total",
+    "track_sync": "sync_operations_total",
+    "track_vector_search": "vector_store_search_total",
+}
+
+BATCH = 50  # calls that one example makes
 
 fixture_is_shared = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -50,7 +67,7 @@ def is_sendable(number: float) -> bool:
 
 
 def call(name: str, arguments: Any) -> None:
-    getattr(MetricsCollector, name).__wrapped__(metrics_collector, *arguments)
+    getattr(MetricsCollector, name).__wrapped__(metrics_collector, *map(real, arguments))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -63,6 +80,26 @@ def test_a_call_takes_anything(captured: Capture, name: str, data: st.DataObject
         for point in points:
             assert all(is_sendable(number) for number in (point.value, point.sum, point.count) if number is not None)
             assert all(0 < len(str(value).encode()) <= 400 for value in point.attributes.values())
+
+
+@given(data=st.data())
+@settings(
+    max_examples=int(os.environ.get("OTEL_TUTOR_TEST_CALLS", "2000")) // BATCH,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_what_is_counted_is_the_number_of_calls(captured: Capture, data: st.DataObject) -> None:
+    captured.reset()
+    words = data.draw(st.lists(ANYTHING, min_size=BATCH, max_size=BATCH))
+    names = data.draw(st.lists(st.sampled_from(sorted(COUNTED)), min_size=BATCH, max_size=BATCH))
+    for place, name in enumerate(names):
+        call(name, [words[(place + shift * 7) % BATCH] for shift in range(CALLS[name])])
+
+    assert {name: captured.value(series) for name, series in COUNTED.items()} == {
+        name: names.count(name) for name in COUNTED
+    }
+    for histogram in ("rag_retrieval_duration_seconds", "sync_duration_seconds", "vector_store_search_duration_seconds"):
+        assert captured.count(histogram) <= len(names)
 
 
 @given(records=st.dictionaries(st.text(), ANYTHING, max_size=5), duration=ANYTHING, status=ANYTHING)

@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from decimal import Decimal
 
+import numpy
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import StatusCode
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,8 +18,9 @@ from starlette.testclient import TestClient
 import otel_tutor
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.rag import Question, observe_question
-from otel_tutor.testing import Capture, Point
+from otel_tutor.testing import Capture, FrozenClock, Point
 from otel_tutor.tracing import get_current_trace_id, rag_tracer, trace_model_inference
+from tests.support.hostile import HOSTILE
 
 Metrics = dict[str, list[Point]]
 
@@ -205,3 +210,152 @@ def test_all_of_it_is_harmless_with_nonsense(captured: Capture) -> None:
             generation.output_tokens = float("nan")  # type: ignore[assignment]
 
     assert len(captured.spans) == 4
+
+
+def test_searches_side_by_side_take_the_time_they_took_together(captured: Capture) -> None:
+    with captured.frozen() as clock, observe_question("why?", "physics") as question:
+        first, second = question.retrieval(), question.retrieval()
+        with first:
+            clock.advance(1)
+            with second:
+                clock.advance(2)
+        clock.advance(10)
+        with question.retrieval():
+            clock.advance(4)
+
+    assert question.retrieval_seconds == 7
+    assert captured.sum("rag_retrieval_duration_seconds") == 7
+
+
+def test_searches_that_gather_overlap_in_any_order(captured: Capture) -> None:
+    async def search(question: Question, begins: asyncio.Event, ends: asyncio.Event) -> None:
+        await begins.wait()
+        with question.retrieval() as retrieval:
+            retrieval.documents = 1
+            await ends.wait()
+
+    async def ask(clock: FrozenClock) -> None:
+        begin, middle, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def pass_time() -> None:
+            for event in (begin, middle, end):
+                event.set()
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                clock.advance(1)
+
+        with observe_question("why?", "physics") as question:
+            await asyncio.gather(search(question, begin, middle), search(question, begin, end), pass_time())
+            assert question.documents == 2
+
+    with captured.frozen() as clock:
+        asyncio.run(ask(clock))
+    assert captured.sum("rag_retrieval_duration_seconds") == 2
+
+
+def test_two_answers_that_are_streamed_together_take_their_time_once(captured: Capture) -> None:
+    with captured.frozen() as clock, observe_question("why?", "physics") as question:
+        first, second = (question.generation("llama").stream(iter("ab")) for _ in range(2))
+        for stream in (first, second, first, second):
+            next(stream)
+            clock.advance(1)
+        assert (list(first), list(second)) == ([], [])
+
+    assert question.generation_seconds == 4
+    assert captured.sum("rag_generation_duration_seconds") == 4
+    assert captured.value("model_inference_total") == 2
+
+
+def test_a_question_without_a_search_has_no_time_of_one(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question:
+        assert (question.retrieval_seconds, question.generation_seconds) == (None, 0)
+
+    assert captured.value("rag_queries_total", status="success") == 1
+    assert captured.count("rag_retrieval_duration_seconds") == 0
+
+
+def test_a_slow_search_is_measured_though_its_question_fails(captured: Capture) -> None:
+    with captured.frozen() as clock, suppress(TimeoutError), observe_question("why?", "physics") as question:
+        with question.retrieval():
+            clock.advance(8)
+        with question.generation("llama"):
+            raise TimeoutError
+
+    assert captured.value("rag_queries_total", status="error") == 1
+    assert captured.sum("rag_retrieval_duration_seconds") == 8
+    assert captured.count("rag_generation_duration_seconds") == captured.count("model_inference_duration_seconds") == 0
+
+
+def test_a_search_that_failed_and_was_made_good_is_part_of_the_time(captured: Capture) -> None:
+    with captured.frozen() as clock, observe_question("why?", "physics") as question:
+        with suppress(TimeoutError), question.retrieval():
+            clock.advance(2)
+            raise TimeoutError
+        with question.retrieval() as second:
+            clock.advance(1)
+            second.documents = 3
+
+    assert captured.value("rag_queries_total", status="success") == 1
+    assert captured.sum("rag_retrieval_duration_seconds") == 3
+
+
+def test_a_search_that_fails_is_no_latency(captured: Capture) -> None:
+    with suppress(LookupError), observe_question("why?", "physics") as question, question.retrieval():
+        raise LookupError("the index is gone")
+
+    assert captured.value("rag_queries_total", status="error") == 1
+    assert captured.count("rag_retrieval_duration_seconds") == 0
+
+
+def test_numbers_read_the_same_on_spans_and_in_series(captured: Capture) -> None:
+    mask = numpy.array([1, 1, 1, 0])
+    with observe_question("why?", "physics") as question:
+        with question.retrieval() as retrieval:
+            retrieval.documents = mask.sum()
+        with question.generation("llama", input_tokens=Decimal(40)) as generation:  # type: ignore[arg-type]
+            generation.output_tokens = mask.sum()
+
+    spans = {span.name: dict(span.attributes or {}) for span in captured.spans}
+    assert (captured.sum("rag_context_documents"), captured.sum("model_token_count", type="output")) == (3, 3)
+    assert [spans[name]["rag.context.documents"] for name in ("rag.retrieval", "rag.generation", "rag.query")] == [3, 3, 3]
+    tokens = [spans["chat llama"][f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")]
+    assert (tokens, {type(number) for number in tokens}) == ([40, 3], {int})
+
+
+def test_numbers_that_are_none_are_neither_on_spans_nor_in_series(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question:
+        with question.retrieval() as retrieval:
+            retrieval.documents = "many"  # type: ignore[assignment]  # what an app may get wrong
+        with question.generation("llama") as generation:
+            generation.output_tokens = float("nan")  # type: ignore[assignment]
+
+    assert captured.count("rag_context_documents") == captured.count("model_token_count") == 0
+    assert captured.value("otel_tutor_measurements_invalid_total", instrument="rag.context.documents") == 1
+    assert captured.value("otel_tutor_measurements_invalid_total", instrument="gen_ai.client.token.usage") == 1
+    keys = {key for span in captured.spans for key in span.attributes or {}}
+    assert not keys & {"rag.context.documents", "gen_ai.usage.output_tokens"}
+
+
+def test_what_cannot_be_streamed_fails_where_it_is_read(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question:
+        stream = question.generation("llama").stream(5)  # type: ignore[call-overload]  # what an app may get wrong
+
+    with pytest.raises(TypeError, match="not iterable"):
+        next(stream)
+    assert captured.value("rag_queries_total", status="error") == 1
+    assert len(captured.spans) == 3
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_question_takes_anything(captured: Capture, name: str) -> None:
+    odd = HOSTILE[name]
+    with observe_question(odd, odd, odd) as question:
+        with question.retrieval(odd) as retrieval:
+            retrieval.documents = odd
+        with question.generation(odd, odd, odd) as generation:
+            generation.output_tokens = odd
+        question.subject = question.topic = odd
+
+    assert captured.value("rag_queries_total") == captured.value("model_inference_total") == 1
+    assert len(captured.spans) == 4
+    assert encode_spans(captured.spans).ByteSize() > 0

@@ -1,13 +1,25 @@
 """The tracing calls, as an app would make them."""
 
 import asyncio
+import logging
 import threading
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any
 
+import numpy
 import pytest
+from fastapi import Depends, FastAPI
+from opentelemetry import propagate
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.trace import StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.testclient import TestClient
 
+import otel_tutor
+from otel_tutor.rag import observe_question
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import (
     add_span_event,
@@ -19,6 +31,7 @@ from otel_tutor.tracing import (
     trace_model_inference,
     trace_operation,
 )
+from tests.support.hostile import HOSTILE
 
 
 def test_the_steps_of_a_question_nest(captured: Capture) -> None:
@@ -128,3 +141,91 @@ def test_a_cancelled_operation_is_no_failure(captured: Capture) -> None:
         raise asyncio.CancelledError
 
     assert captured.spans[0].status.status_code is StatusCode.UNSET
+
+
+def test_a_dependency_of_fastapi_that_yields_is_a_span_and_logs_nothing(
+    captured: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    def session() -> Iterator[str]:  # entered in one thread, left in another
+        with trace_operation("session"), observe_question("why?", "physics"):
+            yield "session"
+
+    async def connection() -> AsyncIterator[str]:
+        with trace_operation("connection"):
+            yield "connection"
+
+    app = FastAPI()
+
+    @app.get("/ask")
+    def ask(first: Annotated[str, Depends(session)], second: Annotated[str, Depends(connection)]) -> str:
+        return f"{first} {second}"
+
+    otel_tutor.configure(app)
+
+    assert TestClient(app).get("/ask").json() == "session connection"
+    assert sorted(span.name for span in captured.spans) == ["GET /ask", "connection", "rag.query", "session"]
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+NAMES: list[Any] = [None, 7, b"work", object(), ["work"], 10**5000, *HOSTILE.values()]
+ATTRIBUTES: list[Any] = [5, "text", [("attempt", 1)], {1: 2, "": 3}, {"nested": {"deep": [object()]}}, *HOSTILE.values()]
+
+
+@pytest.mark.parametrize("number", range(len(NAMES)))  # pytest would print the values
+def test_a_name_may_be_anything(captured: Capture, number: int) -> None:
+    name = NAMES[number]
+    with trace_operation(name, {"attempt": 1}) as span:
+        add_span_event(name, {"key": name})
+        model, question = trace_model_inference(name, name, name), rag_tracer.trace_rag_query(name, name)
+        with model, question, rag_tracer.trace_retrieval(name, name), rag_tracer.trace_generation(name):
+            pass
+
+    assert span.is_recording() is False
+    assert len(captured.spans) == 5
+    assert encode_spans(captured.spans).ByteSize() > 0
+
+
+@pytest.mark.parametrize("number", range(len(ATTRIBUTES)))
+def test_attributes_may_be_anything(captured: Capture, number: int) -> None:
+    attributes = ATTRIBUTES[number]
+    with trace_operation("work", attributes):
+        add_span_event("event", attributes)
+
+    (span,) = captured.spans
+    assert [event.name for event in span.events] == ["event"]
+    assert encode_spans(captured.spans).ByteSize() > 0
+
+
+def test_pairs_are_attributes_and_an_enum_is_its_value(captured: Capture) -> None:
+    class Subject(Enum):
+        PHYSICS = "physics"
+
+    pairs: Any = [("subject", Subject.PHYSICS), ("documents", numpy.int64(3)), ("score", Decimal("0.5"))]
+    with trace_operation("work", pairs):
+        pass
+
+    assert dict(captured.spans[0].attributes or {}) == {"subject": "physics", "documents": 3, "score": 0.5}
+
+
+def test_a_block_is_a_decorator_too(captured: Capture) -> None:
+    @trace_operation("lesson", {"pages": 2})  # type: ignore[operator]  # as blocks of contextlib are
+    async def lesson() -> str | None:
+        await asyncio.sleep(0)
+        return get_current_trace_id()
+
+    assert asyncio.run(lesson()) == f"{captured.spans[0].context.trace_id:032x}"
+    assert [(span.name, dict(span.attributes or {})) for span in captured.spans] == [("lesson", {"pages": 2})]
+
+
+def test_a_propagator_that_fails_costs_its_headers_only(captured: Capture) -> None:
+    class Broken(TraceContextTextMapPropagator):
+        def inject(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("broken")
+
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Broken())
+    try:
+        with trace_operation("outer"):
+            assert trace_headers() == {}
+    finally:
+        propagate.set_global_textmap(before)

@@ -53,6 +53,8 @@ def to_attribute(value: object, deeper: int = _DEEPEST) -> AnyValue:
 
 def _attribute(value: Any, deeper: int) -> AnyValue:
     kind = type(value)
+    if kind is bool or kind is float:
+        return value  # type: ignore[no-any-return]  # one of the two
     if issubclass(kind, Enum):
         return to_attribute(value.value, deeper)
     if issubclass(kind, _LISTS) and deeper:

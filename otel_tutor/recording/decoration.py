@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from wrapt import AutoObjectProxy
 
@@ -29,6 +29,7 @@ _CALLED: Final[dict[type, str]] = {
     functools.partial: "func",
     functools.partialmethod: "func",
     functools.cached_property: "func",
+    functools.singledispatchmethod: "func",
     property: "fget",
 }
 
@@ -55,7 +56,8 @@ def _instrument(function: Any, begin: Begin) -> Any:
     if issubclass(kind, type) and function.__flags__ & _DEFINED_IN_PYTHON:
         _observe_construction(function, begin)
         return function
-    return _Proxy.of(function, begin) if callable(function) else function
+    proxy = _Callable if callable(function) else _Descriptor if hasattr(kind, "__get__") else None
+    return function if proxy is None else proxy.of(function, begin)
 
 
 def _descriptor(function: Any, kind: Any, begin: Begin) -> Any:
@@ -92,23 +94,19 @@ def _observe_construction(cls: Any, begin: Begin) -> None:
         cls.__init__ = instrument(init, begin)
 
 
-class _Proxy(AutoObjectProxy[Any]):
-    """An observed object that can be called: a partial, a builtin, an object with `__call__`, another library's wrapper."""
+class _Descriptor(AutoObjectProxy):  # type: ignore[type-arg]  # wrapt 2.0 has no types, and takes none
+    """An object in a class that gives what can be called: `functools.singledispatchmethod`, or another library's."""
 
     _self_begin: Begin
     _self_call: Callable[..., Any]
 
     @classmethod
-    def of(cls, called: Any, begin: Begin) -> "_Proxy":
-        """The proxy of `called`."""
-        proxy = cls(called)
-        proxy._self_begin, proxy._self_call = begin, _wrapper(called, begin)
+    def of(cls, original: Any, begin: Begin) -> Self:
+        """The proxy of `original`."""
+        proxy = cls(original)
+        proxy._self_begin, proxy._self_call = begin, _wrapper(original, begin)
+        functools.update_wrapper(proxy._self_call, getattr(original, "__call__", original))  # noqa: B004 - for its signature
         return proxy
-
-    @property
-    def __call__(self) -> Callable[..., Any]:
-        """A function of the same kind as the original's `__call__`: some frameworks look there for a coroutine function."""
-        return self._self_call
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         bind = getattr(type(self.__wrapped__), "__get__", None)
@@ -119,14 +117,23 @@ class _Proxy(AutoObjectProxy[Any]):
             return types.MethodType(self, bound.__self__)
         return instrument(bound, self._self_begin)
 
-    def __copy__(self) -> "_Proxy":
-        return _Proxy.of(copy.copy(self.__wrapped__), self._self_begin)
+    def __copy__(self) -> Self:
+        return self.of(copy.copy(self.__wrapped__), self._self_begin)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Proxy":
-        return _Proxy.of(copy.deepcopy(self.__wrapped__, memo), self._self_begin)
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.of(copy.deepcopy(self.__wrapped__, memo), self._self_begin)
 
     def __reduce_ex__(self, _: object) -> Any:
         return _original, (self.__wrapped__,)
+
+
+class _Callable(_Descriptor):
+    """An object that can be called: a partial, a builtin, an object with `__call__`, another library's wrapper."""
+
+    @property
+    def __call__(self) -> Callable[..., Any]:
+        """A function of the same kind as the original's `__call__`: some frameworks look there for a coroutine function."""
+        return self._self_call
 
 
 def _original(called: Any) -> Any:

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import inspect
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from wrapt import AutoObjectProxy
@@ -22,11 +22,11 @@ def follow(result: Any, run: Observation) -> Any:
     """`result`, or the same kind of thing in its place, with `run` ended when it is done."""
     kind = type(result)
     if kind is types.CoroutineType:
-        return _named(_awaited(result, _Open(run)), result)
+        return _named(_awaited(result, _Open(run, result.close)), result)
     if kind is types.GeneratorType:
         stream: Stream[Any] = Stream(result, lambda: run)
         stream.start()
-        resume = types.coroutine(_exhausted) if inspect.isawaitable(result) else _exhausted
+        resume = _exhausted_in_await if inspect.isawaitable(result) else _exhausted
         return _named(resume(stream), result)
     if kind is types.AsyncGeneratorType:
         async_stream: AsyncStream[Any] = AsyncStream(result, lambda: run)
@@ -43,14 +43,20 @@ def follow(result: Any, run: Observation) -> Any:
     return result
 
 
+def _nothing() -> None:
+    pass
+
+
 class _Open:
     """A run that ends at the latest when this object is gone."""
 
-    def __init__(self, run: Observation) -> None:
+    def __init__(self, run: Observation, close: Callable[[], None] = _nothing) -> None:
         self.run = run
+        self._close = close  # of a coroutine: Python has said of the one around it that it was never awaited
 
     def __del__(self) -> None:
         self.run.end(GeneratorExit())
+        self._close()
 
 
 async def _awaited(inner: Any, held: _Open) -> Any:
@@ -68,7 +74,12 @@ def _exhausted(stream: Stream[Any]) -> Generator[Any, Any, Any]:
     return (yield from stream)
 
 
-class _Awaitable(AutoObjectProxy[Any]):
+@types.coroutine  # which changes the function that it is given
+def _exhausted_in_await(stream: Stream[Any]) -> Generator[Any, Any, Any]:
+    return (yield from stream)
+
+
+class _Awaitable(AutoObjectProxy):  # type: ignore[type-arg]  # wrapt 2.0 has no types, and takes none
     """An awaitable that is no coroutine, and may be more than an awaitable."""
 
     _self_held: _Open

@@ -13,7 +13,7 @@ from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Instrument, Kind
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.state import state
-from otel_tutor.recording.values import UNKNOWN, to_number, to_text
+from otel_tutor.recording.values import UNKNOWN, to_number, to_text, valid_utf8
 
 __all__ = [
     "OTHER",
@@ -100,11 +100,11 @@ def observe(row: Instrument, read: Callable[[], Iterable[tuple[float, Labels]]])
 
 def limit_cardinality(attribute: Attribute, value: object) -> str:
     """`value` as a label: text, never long, and `_OTHER` once the attribute has all the values it may have."""
-    text = to_text(value) or UNKNOWN
+    text = value if type(value) is str else to_text(value) or UNKNOWN
     values = state.label_values[attribute.key]
     if text in values:
         return text
-    text = text.strip() or UNKNOWN
+    text = valid_utf8(text.strip()) or UNKNOWN
     known = text in values or text in attribute.reserved
     if len(text) > _LONGEST_LABEL or (not known and len(values) >= state.limits[attribute.key]):
         state.overflow[attribute.key] += 1

@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, StatusCode
 from otel_tutor.recording import deadline
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
-from otel_tutor.recording.values import to_number, to_text
+from otel_tutor.recording.values import to_number, to_text, valid_utf8
 
 __all__ = ["CANCELLED", "ERROR", "outcome_of", "record_exception", "record_failure"]
 
@@ -28,10 +28,6 @@ _CLOSING: Final = "WebSocketException"
 _GONE: Final = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
 _SERVER_ERROR: Final = 500
 _SERVER_CLOSES: Final = 1011  # from here on a close code of a WebSocket blames the server
-
-# Characters of an exception's text, and of its stack trace. What is longer is no message, and fills a batch.
-_LONGEST_MESSAGE: Final = 4_096
-_LONGEST_TRACE: Final = 16_384
 
 
 def outcome_of(error: BaseException | None) -> str:
@@ -76,7 +72,7 @@ def record_failure(span: Span, error: BaseException) -> None:
     name = type(error).__name__
     span.set_status(StatusCode.ERROR, name)
     attempt(record_exception, span, error)
-    text = "a deadline passed" if issubclass(type(error), asyncio.CancelledError) else _message(error)
+    text = "a deadline passed" if issubclass(type(error), asyncio.CancelledError) else to_text(error)
     span.set_status(StatusCode.ERROR, f"{name}: {text}" if text else name)
 
 
@@ -86,18 +82,11 @@ def record_exception(span: Span, error: BaseException) -> None:
     prefix = "" if kind.__module__ in {"builtins", None} else f"{kind.__module__}."
     attributes = {
         "exception.type": f"{prefix}{kind.__qualname__}",
-        "exception.message": _message(error),
+        "exception.message": to_text(error) or "",
         "exception.stacktrace": attempt(_stack_trace, error) or "",
     }
     span.add_event("exception", attributes)
 
 
-def _message(error: BaseException) -> str:
-    return (to_text(error) or "")[:_LONGEST_MESSAGE]
-
-
 def _stack_trace(error: BaseException) -> str:
-    """Its beginning and its end, which has the innermost frames, where it is long."""
-    text = to_text("".join(traceback.format_exception(error))) or ""
-    half = _LONGEST_TRACE // 2
-    return text if len(text) <= _LONGEST_TRACE else f"{text[:half]}\n[...]\n{text[-half:]}"
+    return valid_utf8("".join(traceback.format_exception(error)))

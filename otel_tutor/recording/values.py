@@ -73,6 +73,8 @@ def _text(value: Any) -> str | None:
 
 def _number(value: Any) -> float:
     kind = type(value)
+    if kind is float or kind is int:
+        return float(value)
     if issubclass(kind, timedelta):
         return float(value.total_seconds())
     if issubclass(kind, (str, *_BYTES)) or numpy_kind(value) not in REAL or getattr(value, "ndim", None):

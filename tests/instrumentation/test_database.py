@@ -6,10 +6,25 @@ from pathlib import Path
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    Executable,
+    Integer,
+    MetaData,
+    Table,
+    create_engine,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.schema import CreateTable
 
 import otel_tutor
 from otel_tutor.testing import Capture
@@ -171,3 +186,82 @@ def test_a_pool_without_a_limit_reports_none(tmp_path: Path, captured: Capture) 
 
     limits = captured.read_metrics().get("db.client.connection.max", [])
     assert [point for point in limits if "unlimited.db" in point.attributes.values()] == []
+
+
+# A statement as an app writes it, and its operation.
+OPERATIONS = {
+    "select 1": "SELECT",
+    "/* the app */ select 1": "SELECT",
+    "-- DROP is only in this comment\nselect 1": "SELECT",
+    "  \n\t select 1": "SELECT",
+    "WITH one AS (SELECT 1) SELECT * FROM one": "SELECT",
+    "with recursive n(i) as (values(1) union all select i + 1 from n where i < 3) select i from n": "SELECT",
+    "/* app */ with one as (select 1) insert into pages select * from one": "INSERT",
+    "WITH one AS (SELECT ')' ) UPDATE pages SET number = 2": "UPDATE",
+    "with one as (select 1) delete from pages": "DELETE",
+    "insert into pages values (1)": "INSERT",
+    "update pages set number = 3 /* was select */": "UPDATE",
+    "PRAGMA table_info(pages)": "PRAGMA",
+    "explain select 1": "EXPLAIN",
+    "values (1)": "VALUES",
+}
+
+
+@pytest.mark.parametrize("statement", OPERATIONS)
+def test_the_operation_of_a_statement_is_its_first_keyword(engine: Engine, captured: Capture, statement: str) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("create table pages (number integer)"))
+        captured.clear()
+        connection.execute(text(statement))
+    engine.dispose()
+
+    (span,) = captured.spans
+    (point,) = captured.read_metrics()["db.client.operation.duration"]
+    operation = OPERATIONS[statement]
+    assert (span.attributes or {})["db.operation.name"] == point.attributes["db.operation.name"] == operation
+    assert span.name.upper() == f"{operation} TEST.DB"
+
+
+def test_statements_that_are_built_have_their_operation_as_well(engine: Engine, captured: Capture) -> None:
+    pages = Table("pages", MetaData(), Column("number", Integer))
+    chosen = select(pages).cte("chosen")
+    statements: list[Executable] = [
+        CreateTable(pages),
+        insert(pages).values(number=1),
+        select(chosen),
+        update(pages).values(number=2),
+        select(pages).union(select(pages)),
+        delete(pages),
+        text("/* app */ select 1"),
+    ]
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.exec_driver_sql("drop table pages")
+    engine.dispose()
+
+    operations = ["CREATE", "INSERT", "SELECT", "UPDATE", "SELECT", "DELETE", "SELECT", "DROP"]
+    assert [(span.attributes or {})["db.operation.name"] for span in captured.spans] == operations
+
+
+def test_statements_of_an_async_engine_have_their_operation(captured: Capture, tmp_path: Path) -> None:
+    async def ask() -> None:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'async.db'}")
+        otel_tutor.configure(engine=engine)
+        async with engine.connect() as connection:
+            await connection.execute(text("-- app\nselect 1"))
+        await engine.dispose()
+
+    asyncio.run(ask())
+    assert [(span.name, (span.attributes or {})["db.operation.name"]) for span in captured.spans] == [
+        ("select async.db", "SELECT")
+    ]
+
+
+def test_a_statement_without_a_keyword_has_the_name_of_its_database(engine: Engine, captured: Capture) -> None:
+    with engine.connect() as connection:
+        connection.exec_driver_sql("/* nothing */")
+    engine.dispose()
+
+    assert captured.count("db_client_operation_duration_seconds", operation="unknown") == 1
+    assert [span.name for span in captured.spans] == ["test.db"]

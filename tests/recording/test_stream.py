@@ -149,3 +149,33 @@ def test_without_asyncio_an_async_stream_works_too(run: Run) -> None:
     with pytest.raises(StopIteration) as returned:
         step.send(None)
     assert returned.value.value == "because"
+
+
+class Broken:
+    """It cannot be iterated."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise LookupError("no words")
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        raise LookupError("no words")
+
+
+def test_what_cannot_be_iterated_fails_in_the_first_step(run: Run) -> None:
+    stream = Stream(Broken(), lambda: run)
+    number: Stream[str] = Stream(5, lambda: run)  # type: ignore[arg-type]  # as an app may pass it
+
+    with pytest.raises(LookupError, match="no words"):
+        next(stream)
+    assert run.ends == [LookupError]
+    with pytest.raises(TypeError, match="not iterable"):
+        next(number)
+
+
+def test_what_cannot_be_iterated_asynchronously_fails_in_the_first_step(run: Run) -> None:
+    async def read() -> None:
+        await anext(AsyncStream(Broken(), lambda: run))
+
+    with pytest.raises(LookupError, match="no words"):
+        asyncio.run(read())
+    assert run.ends == [LookupError]
