@@ -12,6 +12,8 @@ from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 
+_RINGS = {"processes", "stack", "containers", "grafana"}
+
 # Two test processes that each start a thread for every processor wait for each other; numpy reads this as it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -45,11 +47,12 @@ def ctrl_c_works() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the ring of each test: memory unless it starts a component, which is what `binaries` is for."""
+    """Name the ring of each test that does not name it: the fixtures it uses say what it starts."""
     for item in items:
-        if not {"stack", "containers", "grafana"} & {mark.name for mark in item.iter_markers()}:
-            needs_binaries = "binaries" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.stack if needs_binaries else pytest.mark.memory)
+        if not _RINGS & {mark.name for mark in item.iter_markers()}:
+            fixtures = set(getattr(item, "fixturenames", ()))
+            starts_processes = pytest.mark.processes if {"command", "pytester"} & fixtures else pytest.mark.memory
+            item.add_marker(pytest.mark.stack if "binaries" in fixtures else starts_processes)
 
 
 @pytest.fixture(scope="session")

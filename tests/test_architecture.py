@@ -98,6 +98,7 @@ def test_only_tools_imports_what_only_the_command_needs(repository: Path) -> Non
     assert [name for name in importers("otel_tutor.tools") if name.partition("/")[0] not in {"tools", "__main__.py"}] == []
 
 
+@pytest.mark.processes
 def test_configuring_and_recording_loads_nothing_of_the_command(tmp_path: Path) -> None:
     program = """
 import sys, otel_tutor, otel_tutor.health, otel_tutor.monitoring, otel_tutor.rag, otel_tutor.testing, otel_tutor.tracing

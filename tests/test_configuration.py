@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 
 def run(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a program that has `otel_tutor` imported, warnings being errors, with nothing listening on 4317."""

@@ -21,6 +21,7 @@ def count_passages(engine: Engine) -> int:
         return session.scalar(select(func.count()).select_from(PassageRow)) or 0
 
 
+@pytest.mark.processes
 def test_two_processes_that_prepare_at_the_same_moment_fill_it_once(tmp_path: Path) -> None:
     path = tmp_path / "new" / "tutor.db"
     started = [subprocess.Popen([sys.executable, "-c", PREPARE, str(path)]) for _ in range(2)]

@@ -16,6 +16,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from otel_tutor.demo.settings import DATA_VARIABLE, Settings
 from otel_tutor.tools.exercise.load import NO_RESPONSE, LoadResult, run_load
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def free_port() -> int:

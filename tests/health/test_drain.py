@@ -87,6 +87,7 @@ def serve(tmp_path: Path, delay: float) -> Iterator[tuple["subprocess.Popen[str]
         server.communicate()
 
 
+@pytest.mark.processes
 def test_probes_of_a_real_server_see_503_before_its_port_closes(tmp_path: Path) -> None:
     with serve(tmp_path, delay=600) as (server, port):
         server.send_signal(signal.SIGTERM)
@@ -101,6 +102,7 @@ def test_probes_of_a_real_server_see_503_before_its_port_closes(tmp_path: Path) 
     assert server.returncode == -signal.SIGTERM  # as uvicorn ends on its own
 
 
+@pytest.mark.processes
 def test_a_real_server_ends_by_itself_after_the_delay(tmp_path: Path) -> None:
     with serve(tmp_path, delay=0.2) as (server, port):
         server.send_signal(signal.SIGTERM)
@@ -159,6 +161,7 @@ def test_a_delay_that_no_one_can_wait_for_is_refused(received: list[int], delay:
         drain_on_sigterm(HealthService(), delay=delay)
 
 
+@pytest.mark.processes
 def test_without_a_server_the_process_still_ends() -> None:
     program = "import signal; from otel_tutor.health import *; drain_on_sigterm(); signal.raise_signal(15); print('alive')"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.receiver import Receiver
 
+pytestmark = pytest.mark.processes
+
 SEARCHES = "vector_store.search.duration"
 PROGRAM = """
 import logging

@@ -225,6 +225,7 @@ otel_tutor.shutdown()
 """
 
 
+@pytest.mark.processes
 def test_where_whole_batches_cannot_be_had_only_records_that_are_too_large_are_lost(
     repository: Path, received: Receiver
 ) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
@@ -62,6 +63,7 @@ def test_a_draining_parent_has_children_that_do_not_drain(captured: Capture) -> 
     captured.reset()
 
 
+@pytest.mark.processes
 def test_a_child_ends_by_itself_without_a_word() -> None:
     program = """
 import os, sys

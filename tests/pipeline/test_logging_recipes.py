@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.logging_program import CONFIGURE, run
 
+pytestmark = pytest.mark.processes
+
 ASK = """
 log = logging.getLogger("app")
 with trace_operation("request"):

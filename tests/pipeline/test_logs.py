@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.logging_program import CONFIGURE, run
 
+pytestmark = pytest.mark.processes
+
 
 def test_configure_changes_neither_handlers_nor_levels() -> None:
     (before, after), _, _ = run("show(look())\n", CONFIGURE, "show(look())")

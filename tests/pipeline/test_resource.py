@@ -47,6 +47,7 @@ def number(process: "subprocess.Popen[str]") -> int:
     return int(process.stdout.readline().rsplit("-", 1)[1])
 
 
+@pytest.mark.processes
 def test_two_processes_have_two_numbers_and_a_third_takes_that_of_one_that_was_killed() -> None:
     with start() as first, start() as second:
         numbers = {number(first), number(second)}
@@ -95,6 +96,7 @@ def test_where_no_lock_file_can_be_kept_the_instance_is_random(tmp_path: Path) -
     assert len({UUID(name) for name in names}) == 2
 
 
+@pytest.mark.processes
 def test_it_can_be_imported_where_there_is_no_fcntl() -> None:
     program = "import sys; sys.modules['fcntl'] = None; import otel_tutor.pipeline.resource"
 
@@ -125,6 +127,7 @@ def configure_in(command: list[str], **environ: str) -> tuple[str, str]:
     return result.stdout.strip(), "\n".join(line for line in result.stderr.splitlines() if "service.instance.id" in line)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("folder", ["/proc/version/data", "/proc/data"])  # no one can make them, root included
 def test_a_process_that_can_keep_no_data_is_configured_and_says_so_once(folder: str) -> None:
     instance_id, lines = configure_in([], OTEL_TUTOR_DATA=folder)
@@ -134,6 +137,7 @@ def test_a_process_that_can_keep_no_data_is_configured_and_says_so_once(folder: 
     assert folder in lines
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user that does not exist")
 def test_so_is_a_process_of_a_user_who_does_not_exist() -> None:
     instance_id, lines = configure_in(["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"])

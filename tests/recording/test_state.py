@@ -130,6 +130,7 @@ def test_forks_are_watched_in_one_place(repository: Path) -> None:
     assert {path: count for path, count in calls.items() if count} == {"otel_tutor/recording/state.py": 1}
 
 
+@pytest.mark.processes
 def test_importing_watches_no_fork() -> None:
     program = """
 import os, sys
