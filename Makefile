@@ -9,15 +9,15 @@ demo: .venv/ready
 
 test: lint coverage browser
 	$(BIN)/otel-tutor build
-	$(BIN)/pytest -m stack -n 4 --dist loadfile --no-loadscope-reorder # most of it is waiting; the files that take longest come first
+	$(BIN)/pytest -m "processes or stack" -n 4 --dist loadfile --no-loadscope-reorder # most of it is waiting; the files that take longest come first
 
 # Lint, types and the tests in memory: no Go, no network, no root. Under a minute once it has run before.
 check: lint
 	$(BIN)/pytest -m memory -n 2
 
-# The tests that need no binaries, and how much of the package they run
+# How much of the package the tests in memory run
 coverage: .venv/ready
-	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -m "memory or processes" -n 3 # some wait for the ends of programs
+	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -m memory -n 2
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 # Breaks each guard between telemetry and the app in a copy of the package, and expects that a test fails.
