@@ -147,7 +147,6 @@ MUTATIONS: Final = (
         file="pipeline/logs.py",
         old="        except Exception:\n            attempt(super().emit",
         new="        except ZeroDivisionError:\n            attempt(super().emit",
-        tests="tests/pipeline/test_logs.py",
     ),
     Mutation(
         name="a refused batch is lost whole",

@@ -22,6 +22,8 @@ from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
 from tests.support.failing import Unprintable, failing_histograms, failing_spans
+from tests.support.logging_program import CONFIGURE
+from tests.support.logging_program import run as run_program
 
 LOST = "something was not recorded (logged at most once a minute): "
 
@@ -206,3 +208,24 @@ def test_an_error_that_has_no_text_is_still_an_error_of_its_span(captured: Captu
 
     (span,) = captured.spans
     assert (span.status.status_code.name, span.status.description) == ("ERROR", "SilentError")
+
+
+def test_a_line_whose_arguments_do_not_fit_harms_no_one_and_is_exported_as_it_was_written() -> None:
+    (sent,), _, _ = run_program(
+        CONFIGURE,
+        """
+        class NoText:
+            def __str__(self):
+                raise ValueError("no text")
+        log = logging.getLogger("app")
+        log.info("%d of %d", 1)
+        log.info("a student", extra={"student": NoText()})
+        try:
+            raise RuntimeError(NoText())
+        except RuntimeError:
+            log.info("it failed", exc_info=True)
+        show(sent())
+    """,
+    )
+
+    assert sent == ["%d of %d", "a student", "it failed"]

@@ -120,27 +120,6 @@ def test_an_app_that_exports_a_logger_itself_does_so_once() -> None:
     assert sent == ["slow"]
 
 
-def test_a_line_whose_arguments_do_not_fit_harms_no_one_and_is_exported_as_it_was_written() -> None:
-    (sent,), _, _ = run(
-        CONFIGURE,
-        """
-        class NoText:
-            def __str__(self):
-                raise ValueError("no text")
-        log = logging.getLogger("app")
-        log.info("%d of %d", 1)
-        log.info("a student", extra={"student": NoText()})
-        try:
-            raise RuntimeError(NoText())
-        except RuntimeError:
-            log.info("it failed", exc_info=True)
-        show(sent())
-    """,
-    )
-
-    assert sent == ["%d of %d", "a student", "it failed"]
-
-
 def test_after_shutdown_logging_is_what_it_was() -> None:
     (restored,), _, stderr = run(
         "before = logging.Logger.callHandlers, logging.Logger.isEnabledFor\n",
