@@ -38,7 +38,8 @@ def configure(
         around it by hand is not seen: requests that such a middleware answers itself are missing.
     engine: a SQLAlchemy engine, sync or async; its statements are traced.
     service_name: the `job` label in Prometheus and the service in Jaeger; else `OTEL_SERVICE_NAME`, else "tutor".
-    endpoint: the Collector's OTLP gRPC endpoint; else `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://localhost:4317.
+    endpoint: of the Collector, for OTLP; else `OTEL_EXPORTER_OTLP_ENDPOINT`, else http://localhost:4317, or port 4318 with
+        `OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`.
     cardinality_limits: how many values one process may give an attribute before further ones are recorded as `_OTHER`, e.g.
         {"tutor.topic": 1000}; else `OTEL_TUTOR_CARDINALITY_LIMITS`, e.g. "tutor.topic=1000,http.route=500"; else those of
         `otel_tutor/catalogue.py`.
@@ -134,7 +135,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     pipeline.ensure_no_provider()
     pipeline.try_all()
     make_resource = functools.partial(pipeline.make_resource, settings)
-    built = pipeline.Providers.build(settings, exporters or pipeline.otlp_exporters(settings), make_resource())
+    built = pipeline.Providers.build(settings, exporters or pipeline.make_exporters(settings), make_resource())
     built.make_global()
     state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
     pipeline.throttle_sdk_logs()

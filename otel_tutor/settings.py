@@ -1,8 +1,9 @@
 """What can be set, read once from `configure()` and the standard `OTEL_*` variables, and checked before anything starts."""
 
 import difflib
+import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,10 @@ from otel_tutor.errors import ConfigurationError
 
 __all__ = ["Settings", "data_folder", "shipped_config_dir"]
 
+GRPC: Final = "grpc"
+HTTP: Final = "http/protobuf"
 DEFAULT_ENDPOINT: Final = "http://localhost:4317"
+DEFAULT_HTTP_ENDPOINT: Final = "http://localhost:4318"
 DEFAULT_SERVICE_NAME: Final = "tutor"
 # Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
@@ -25,6 +29,8 @@ DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
 _SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
+_GRPC_PORT: Final = 4317
+_HTTP_PORT: Final = 4318
 
 
 def shipped_config_dir() -> Path:
@@ -55,9 +61,11 @@ class Settings:
 
     service_name: str
     endpoint: str
+    http_endpoint: str  # the same, but for the default port: what is sent over HTTP goes here
     metric_interval_ms: int
     disabled: bool
-    exports: frozenset[str]  # of "traces", "metrics", "logs"
+    exporters: Mapping[str, frozenset[str]]  # of "traces", "metrics" and "logs": which of "otlp" and "console" get it
+    protocols: Mapping[str, str]  # of each signal: GRPC or HTTP
     own_endpoints: frozenset[str]  # the signals whose exporter reads its endpoint from its signal's own variable
     instance_id: str | None  # the service.instance.id that was asked for
     cardinality_limits: Mapping[str, int]  # by attribute; the catalogue has those that are not set
@@ -81,9 +89,15 @@ class Settings:
         for name, value in (("service_name", service_name), ("endpoint", endpoint)):
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
-        _check_protocol(environ)
-        collector = endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or DEFAULT_ENDPOINT
-        _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT")
+        exporters = {signal.lower(): _exporters(environ, signal) for signal in _SIGNALS}
+        protocols = {signal.lower(): _protocol(environ, signal, exporters[signal.lower()]) for signal in _SIGNALS}
+        own_endpoints = frozenset(signal.lower() for signal in _SIGNALS if environ.get(_own_endpoint(signal)))
+        for signal in sorted(own_endpoints):
+            name = _own_endpoint(signal.upper())
+            _check_endpoint(environ[name], name, {protocols[signal]})
+        shared = {protocols[signal] for signal in protocols.keys() - own_endpoints if "otlp" in exporters[signal]}
+        if collector := endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+            _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT", shared)
         resource = _resource_attributes(environ)
         value_limit = _number(environ, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", DEFAULT_VALUE_LIMIT, "characters", 0)
         return cls(
@@ -91,13 +105,15 @@ class Settings:
             or environ.get("OTEL_SERVICE_NAME")
             or resource.get("service.name")
             or DEFAULT_SERVICE_NAME,
-            endpoint=collector,
+            endpoint=collector or (DEFAULT_HTTP_ENDPOINT if shared == {HTTP} else DEFAULT_ENDPOINT),
+            http_endpoint=collector or DEFAULT_HTTP_ENDPOINT,
             metric_interval_ms=_number(
                 environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS, "milliseconds", 1
             ),
             disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
-            exports=frozenset(signal.lower() for signal in _SIGNALS if _is_exported(environ, signal)),
-            own_endpoints=frozenset(signal.lower() for signal in _SIGNALS if _has_own_endpoint(environ, signal)),
+            exporters=exporters,
+            protocols=protocols,
+            own_endpoints=own_endpoints,
             instance_id=resource.get("service.instance.id") or None,
             cardinality_limits=_cardinality_limits(cardinality_limits, environ.get(_LIMITS) or ""),
             value_limit=value_limit,
@@ -134,14 +150,12 @@ def _limit(source: str, name: object, limit: object) -> int:
     return limit
 
 
-def _has_own_endpoint(environ: Mapping[str, str], signal: str) -> bool:
-    name = f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
-    if environ.get(name):
-        _check_endpoint(environ[name], name)
-    return bool(environ.get(name))
+def _own_endpoint(signal: str) -> str:
+    return f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
 
 
-def _check_endpoint(value: str, name: str) -> None:
+def _check_endpoint(value: str, name: str, protocols: Set[str]) -> None:
+    """Raise ConfigurationError unless a URL can be the receiver of these protocols."""
     try:
         url = urlsplit(value)
         port = url.port
@@ -151,14 +165,33 @@ def _check_endpoint(value: str, name: str) -> None:
         raise ConfigurationError(
             f"{name}={value!r} has no usable scheme and host: use http://host:4317, or https://host:4317 for TLS"
         )
-    if port == 4318:  # noqa: PLR2004 - the port OTLP keeps for HTTP
-        raise ConfigurationError(f"{name}={value!r} is the port of OTLP over HTTP; only gRPC is supported: use port 4317")
+    if port == _HTTP_PORT and GRPC in protocols:
+        raise ConfigurationError(
+            f"{name}={value!r} is the port of OTLP over HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL={HTTP}"
+        )
+    if port == _GRPC_PORT and HTTP in protocols:
+        raise ConfigurationError(
+            f"{name}={value!r} is the port of OTLP over gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL={GRPC}"
+        )
 
 
-def _check_protocol(environ: Mapping[str, str]) -> None:
-    for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", *(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL" for signal in _SIGNALS)):
-        if environ.get(name, "grpc") != "grpc":
-            raise ConfigurationError(f"{name}={environ[name]!r} is not supported: unset it, or set it to grpc")
+def _protocol(environ: Mapping[str, str], signal: str, exporters: Set[str]) -> str:
+    """How a signal is sent. Raises ConfigurationError where it is sent and cannot be in this way."""
+    names = (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    name = next((name for name in names if environ.get(name, "").strip()), names[1])
+    protocol = environ.get(name, "").strip() or GRPC
+    if protocol not in {GRPC, HTTP}:
+        raise ConfigurationError(f"{name}={protocol!r} is not supported: set it to {GRPC} or {HTTP}, or unset it")
+    if protocol == HTTP and "otlp" in exporters and not _is_installed("opentelemetry.exporter.otlp.proto.http"):
+        raise ConfigurationError(f"{name}={protocol!r} needs an extra package: pip install 'otel-tutor[http]'")
+    return protocol
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # not even the package that it would be in
+        return False
 
 
 def _number(environ: Mapping[str, str], name: str, default: int, unit: str, least: int) -> int:
@@ -168,9 +201,14 @@ def _number(environ: Mapping[str, str], name: str, default: int, unit: str, leas
     return int(value)
 
 
-def _is_exported(environ: Mapping[str, str], signal: str) -> bool:
+def _exporters(environ: Mapping[str, str], signal: str) -> frozenset[str]:
+    """Which exporters get a signal: the names of a list, as the specification has it."""
     name = f"OTEL_{signal}_EXPORTER"
-    value = environ.get(name, "").strip().lower() or "otlp"
-    if value not in {"otlp", "none"}:
-        raise ConfigurationError(f"{name}={value!r} is not supported: use otlp (the Collector fans out from there) or none")
-    return value == "otlp"
+    value = environ.get(name, "").strip() or "otlp"
+    names = {part.strip().lower() for part in value.split(",")} - {""}
+    if unknown := names - {"otlp", "console", "none"}:
+        raise ConfigurationError(
+            f"{name}={value!r}: {min(unknown)!r} is not supported: "
+            "use otlp (the Collector fans out from there), console or none"
+        )
+    return frozenset(names - {"none"})

@@ -190,7 +190,7 @@ class Capture:
 def capture() -> Capture:
     """Keep this process's telemetry in memory from now on; call it instead of, or before, `configure()`, once."""
     kept = Capture()
-    exporters = Exporters(spans=kept._spans, logs=kept._logs, reader=kept._reader, ids=kept._ids)
+    exporters = Exporters(spans=[kept._spans], logs=[kept._logs], reader=kept._reader, ids=kept._ids)
     lifecycle.start(Settings.read(), exporters)
     return kept
 

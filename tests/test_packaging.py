@@ -121,6 +121,16 @@ def test_the_sdk_brings_few_packages_and_none_of_the_commands(alone: Environment
     assert not names & {"click", "rich", "httpx2", "supervisor", "tenacity", "python-dotenv", "pyyaml"}
 
 
+def test_a_protocol_without_its_extra_is_refused_with_the_line_that_installs_it(alone: Environment) -> None:
+    program = "import otel_tutor; otel_tutor.configure()"
+    result = alone.run("env", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", alone.program("python"), "-c", program)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].endswith(
+        "OTEL_EXPORTER_OTLP_PROTOCOL='http/protobuf' needs an extra package: pip install 'otel-tutor[http]'"
+    )
+
+
 @pytest.mark.parametrize("name", ["otel-tutor", "python"])
 def test_without_its_extra_the_command_prints_the_line_that_installs_it(alone: Environment, name: str) -> None:
     result = alone.run(alone.program(name), *(["-m", "otel_tutor"] if name == "python" else []))

@@ -7,6 +7,7 @@ import pytest
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.settings import DEFAULT_ENDPOINT, DEFAULT_SERVICE_NAME, Settings
 
+HTTP = "OTEL_EXPORTER_OTLP_PROTOCOL"
 LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
 
 
@@ -18,16 +19,34 @@ LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
             {},
             "endpoint='collector:4317' has no usable scheme and host: use http://host:4317",
         ),
-        ({"endpoint": "http://collector:4318"}, {}, "is the port of OTLP over HTTP; only gRPC is supported: use port 4317"),
+        (
+            {"endpoint": "http://collector:4318"},
+            {},
+            "is the port of OTLP over HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_",
+        ),
+        (
+            {},
+            {HTTP: "http/protobuf", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"},
+            "OTEL_EXPORTER_OTLP_ENDPOINT='http://collector:4317' is the port of OTLP over gRPC: use port 4318, or set",
+        ),
         ({"endpoint": "http://collector:nan"}, {}, "endpoint='http://collector:nan' is not a URL"),
         ({"endpoint": 4317}, {}, "endpoint=4317 is not usable: pass a non-empty string"),
         ({"service_name": ""}, {}, "service_name='' is not usable"),
         ({"service_name": "  "}, {}, "service_name='  ' is not usable"),
         ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost"}, "OTEL_EXPORTER_OTLP_ENDPOINT='localhost' has no usable scheme"),
         ({}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "x:1"}, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT='x:1' has no usable"),
-        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "'http/protobuf' is not supported"),
+        (
+            {},
+            {HTTP: "http/json"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL='http/json' is not supported: set it to grpc or http/protobuf",
+        ),
         ({}, {"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/json"}, "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL='http/json'"),
-        ({}, {"OTEL_METRICS_EXPORTER": "prometheus"}, "OTEL_METRICS_EXPORTER='prometheus' is not supported: use otlp"),
+        ({}, {"OTEL_METRICS_EXPORTER": "prometheus"}, "OTEL_METRICS_EXPORTER='prometheus': 'prometheus' is not supported"),
+        (
+            {},
+            {"OTEL_TRACES_EXPORTER": "otlp,zipkin"},
+            "'zipkin' is not supported: use otlp (the Collector fans out from there), ",
+        ),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "OTEL_METRIC_EXPORT_INTERVAL='5s' is not a number of milliseconds"),
         ({}, {"OTEL_METRIC_EXPORT_INTERVAL": "0"}, "OTEL_METRIC_EXPORT_INTERVAL='0' is not a number of milliseconds"),
         ({"cardinality_limits": 5}, {}, 'cardinality_limits=5 is not a mapping: pass e.g. {"tutor.topic": 1000}'),
@@ -83,8 +102,22 @@ def test_a_signal_may_be_switched_off_or_have_an_endpoint_of_its_own() -> None:
     environ = {"OTEL_LOGS_EXPORTER": "None ", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces:4317"}
     settings = Settings.read(environ=environ)
 
-    assert settings.exports == {"traces", "metrics"}
+    assert [signal for signal, exporters in settings.exporters.items() if exporters] == ["traces", "metrics"]
     assert settings.own_endpoints == {"traces"}
+
+
+def test_a_list_of_exporters_is_taken_apart() -> None:
+    settings = Settings.read(environ={"OTEL_TRACES_EXPORTER": "console, otlp", "OTEL_METRICS_EXPORTER": "console,none"})
+
+    assert settings.exporters == {"traces": {"console", "otlp"}, "metrics": {"console"}, "logs": {"otlp"}}
+
+
+def test_a_protocol_decides_the_default_port_and_a_signal_may_have_its_own() -> None:
+    over_http = Settings.read(environ={HTTP: "http/protobuf"})
+    mixed = Settings.read(environ={HTTP: "http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"})
+
+    assert (over_http.endpoint, set(over_http.protocols.values())) == ("http://localhost:4318", {"http/protobuf"})
+    assert mixed.protocols == {"traces": "grpc", "metrics": "http/protobuf", "logs": "http/protobuf"}
 
 
 def test_limits_of_both_places_hold_and_the_argument_wins() -> None:

@@ -5,7 +5,7 @@ resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 
 from otel_tutor.pipeline.children import shut_down_in_children
 from otel_tutor.pipeline.delivery import observe_losses
-from otel_tutor.pipeline.otlp import otlp_exporters
+from otel_tutor.pipeline.otlp import make_exporters
 from otel_tutor.pipeline.process import observe_process
 from otel_tutor.pipeline.providers import Exporters, Providers, ensure_no_provider
 from otel_tutor.pipeline.resource import make_resource
@@ -17,10 +17,10 @@ __all__ = [
     "Providers",
     "cached_recording",
     "ensure_no_provider",
+    "make_exporters",
     "make_resource",
     "observe_losses",
     "observe_process",
-    "otlp_exporters",
     "shut_down_in_children",
     "throttle_sdk_logs",
     "trace_engine",

@@ -54,6 +54,7 @@ class Delivery:
         self._send: Callable[..., Any] | None = None
         self._batch: object = None
         self._parts: deque[Sequence[Any]] = deque()
+        self._offered: tuple[Sequence[Any], int] = ((), 0)
         self._refusals = 0
         self._accepts = False
 
@@ -79,22 +80,36 @@ class Delivery:
                 if not _is_refusal(error, message.ByteSize()):
                     self._parts.appendleft(records)
                     raise
-                self._refused(records, message.ByteSize(), error)
+                self._refused(records, message.ByteSize(), f"{error.code().name}: {error.details()}")
             else:
-                self._accepts = True
-                if rejected := self._signal.rejected(response):
-                    self._lose(rejected, f"left out by the receiver: {response.partial_success.error_message}")
+                self.accept(response)
         self._batch = None
 
-    def pieces(self, batch: Any) -> Iterator[Any]:
-        """A batch as batches that are small enough, without the records that are too large or cannot be encoded."""
+    def parts(self, batch: Any) -> Iterator[Any]:
+        """A batch as batches that are small enough, without the records that are too large or cannot be encoded.
+
+        Where the receiver refuses a part for its content, `refuse()` it before asking for the next.
+        """
         self._begin(batch)
         while (part := self._next()) is not None:
             records, message = part
             if message.ByteSize() > _LARGEST_REQUEST:
                 self._divide(records, f"{message.ByteSize():,} bytes, more than receivers take by default")
             else:
+                self._offered = records, message.ByteSize()
                 yield self._signal.join(records)
+        self._batch = None
+
+    def refuse(self, reason: str) -> None:
+        """Have the last part sent in halves; a single record is lost."""
+        records, num_bytes = self._offered
+        self._refused(records, num_bytes, reason)
+
+    def accept(self, response: Any) -> None:
+        """Count what a receiver left out of a request that it took."""
+        self._accepts = True
+        if rejected := self._signal.rejected(response):
+            self._lose(rejected, f"left out by the receiver: {response.partial_success.error_message}")
 
     def _begin(self, batch: Any) -> None:
         if batch is not self._batch:
@@ -132,9 +147,9 @@ class Delivery:
             total += num_bytes
         return runs
 
-    def _refused(self, records: Sequence[Any], num_bytes: int, error: Any) -> None:
+    def _refused(self, records: Sequence[Any], num_bytes: int, answer: str) -> None:
         self._refusals += 1
-        reason = f"{num_bytes:,} bytes, refused by the receiver: {error.code().name}: {error.details()}"
+        reason = f"{num_bytes:,} bytes, refused by the receiver: {answer}"
         if self._refusals < _HOPELESS or self._accepts:
             self._divide(records, reason)
             return

@@ -1,56 +1,73 @@
-"""Settings into the three OTLP exporters."""
+"""Settings into exporters: OTLP over gRPC or HTTP, and the console."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter
 from opentelemetry.sdk.metrics import Histogram
-from opentelemetry.sdk.metrics.view import Aggregation
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from otel_tutor.pipeline.delivery import Delivery
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.signals import Logs, Metrics, Signal, Spans
 from otel_tutor.pipeline.upstream import histogram_aggregation, send_through
-from otel_tutor.settings import Settings
+from otel_tutor.settings import HTTP, Settings
 
-__all__ = ["otlp_exporters"]
+__all__ = ["make_exporters"]
+
+_GRPC: Final[dict[str, Callable[..., Any]]] = {
+    "traces": OTLPSpanExporter,
+    "metrics": OTLPMetricExporter,
+    "logs": OTLPLogExporter,
+}
+_CONSOLE: Final[dict[str, Callable[[], Any]]] = {
+    "traces": ConsoleSpanExporter,
+    "metrics": ConsoleMetricExporter,
+    "logs": ConsoleLogRecordExporter,
+}
 
 
-def otlp_exporters(settings: Settings) -> Exporters:
-    """One exporter for each signal; none for a signal that is switched off."""
-
-    def endpoint(signal: str) -> str | None:
-        # The exporter reads its signal's own variable only where it is passed nothing.
-        return None if signal in settings.own_endpoints else settings.endpoint
-
-    exports = settings.exports
-    aggregation: dict[type, Aggregation] = {Histogram: histogram_aggregation()}
+def make_exporters(settings: Settings) -> Exporters:
+    """The exporters of each signal; none for a signal that is switched off."""
+    signals: tuple[Signal, ...] = (Spans(settings.value_limit), Metrics(settings.value_limit), Logs())
     with sdk_self_metrics():
-        exporters = Exporters(
-            spans=OTLPSpanExporter(endpoint("traces")) if "traces" in exports else None,
-            metrics=OTLPMetricExporter(endpoint("metrics"), preferred_aggregation=aggregation)
-            if "metrics" in exports
-            else None,
-            logs=OTLPLogExporter(endpoint("logs")) if "logs" in exports else None,
-        )
-    _lose_single_records_only(exporters.spans, Spans(settings.value_limit))
-    _lose_single_records_only(exporters.metrics, Metrics(settings.value_limit))
-    _lose_single_records_only(exporters.logs, Logs())
-    return exporters
+        spans, metrics, logs = (_exporters_of(signal, settings) for signal in signals)
+    return Exporters(spans=spans, metrics=metrics, logs=logs)
+
+
+def _exporters_of(signal: Signal, settings: Settings) -> list[Any]:
+    names = settings.exporters[signal.name]
+    exporters = [_otlp_exporter(signal, settings)] if "otlp" in names else []
+    return [*exporters, *([_CONSOLE[signal.name]()] if "console" in names else [])]
+
+
+def _otlp_exporter(signal: Signal, settings: Settings) -> Any:
+    options = {"preferred_aggregation": {Histogram: histogram_aggregation()}} if signal.name == "metrics" else {}
+    has_own = signal.name in settings.own_endpoints  # the exporter reads that variable where it is passed nothing
+    if settings.protocols[signal.name] == HTTP:
+        from otel_tutor.pipeline.otlp_http import http_exporter
+
+        return http_exporter(signal, None if has_own else settings.http_endpoint, **options)
+    exporter = _GRPC[signal.name](None if has_own else settings.endpoint, **options)
+    _lose_single_records_only(exporter, signal)
+    return exporter
 
 
 def _lose_single_records_only(exporter: Any, signal: Signal) -> None:
     """Have `exporter` send a batch in parts where it cannot be sent as a whole."""
     delivery = Delivery(signal)
-    if exporter is None or send_through(exporter, delivery):
+    if send_through(exporter, delivery):
         return
     export = exporter.export
 
-    def export_pieces(batch: Any, *args: Any, **kwargs: Any) -> Any:
-        results = [export(piece, *args, **kwargs) for piece in delivery.pieces(batch)]
+    def export_parts(batch: Any, *args: Any, **kwargs: Any) -> Any:
+        results = [export(part, *args, **kwargs) for part in delivery.parts(batch)]
         failed = [result for result in results if result.name != "SUCCESS"]
         return (failed or results)[0] if results else None
 
-    exporter.export = export_pieces
+    exporter.export = export_parts

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
@@ -30,16 +30,22 @@ _ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exporters:
-    """Where each signal goes; None for one that goes nowhere.
+    """Where each signal goes; nothing for one that goes nowhere.
 
     `reader` and `ids` replace periodic export and random ids in tests.
     """
 
-    spans: SpanExporter | None = None
-    metrics: MetricExporter | None = None
-    logs: LogRecordExporter | None = None
+    spans: Sequence[SpanExporter] = ()
+    metrics: Sequence[MetricExporter] = ()
+    logs: Sequence[LogRecordExporter] = ()
     reader: MetricReader | None = None
     ids: IdGenerator | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each exporter."""
+        yield from self.spans
+        yield from self.metrics
+        yield from self.logs
 
 
 @dataclass(slots=True)
@@ -61,21 +67,20 @@ class Providers:
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
         limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
         tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
-        if exporters.spans:
+        for span_exporter in exporters.spans:
             with sdk_self_metrics():
-                tracer.add_span_processor(BatchSpanProcessor(exporters.spans))
+                tracer.add_span_processor(BatchSpanProcessor(span_exporter))
+        interval = settings.metric_interval_ms
         readers = [exporters.reader] if exporters.reader else []
-        if exporters.metrics:
-            readers.append(
-                PeriodicExportingMetricReader(exporters.metrics, export_interval_millis=settings.metric_interval_ms)
-            )
+        for metric_exporter in exporters.metrics:
+            readers.append(PeriodicExportingMetricReader(metric_exporter, export_interval_millis=interval))
         meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         log_limits = LogRecordLimits(max_log_record_attribute_length=settings.log_value_limit)
         logger = LoggerProvider(resource=resource, shutdown_on_exit=False, log_record_limits=log_limits)
         logger.add_log_record_processor(ValidLogs(settings.log_value_limit))
-        if exporters.logs:
+        for log_exporter in exporters.logs:
             with sdk_self_metrics():
-                logger.add_log_record_processor(BatchLogRecordProcessor(exporters.logs))
+                logger.add_log_record_processor(BatchLogRecordProcessor(log_exporter))
         return cls(tracer, meter, logger, exporters)
 
     def make_global(self) -> None:
@@ -104,16 +109,15 @@ class Providers:
             stopper.go.set()
         _join(self._stoppers, deadline - _ABORT_SECONDS)
         if any(stopper.is_alive() for stopper in self._stoppers):
-            for exporter in (self.exporters.spans, self.exporters.metrics, self.exporters.logs):
-                if exporter is not None:
-                    exporter.shutdown()  # closes the channel under a call that waits
+            for exporter in self.exporters:
+                exporter.shutdown()  # closes the channel under a call that waits
             _join(self._stoppers, deadline)
 
     def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
         """In a forked child: begin without the parent's counts, under the child's own name, on its own connections."""
         upstream.forget_counts(self.meter)
         upstream.update_resource((self.meter, self.tracer, self.logger), make_resource)
-        upstream.reconnect((self.exporters.spans, self.exporters.metrics, self.exporters.logs))
+        upstream.reconnect(self.exporters)
         self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:

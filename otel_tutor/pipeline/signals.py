@@ -10,8 +10,11 @@ from typing import Any, Final, Protocol, TypeVar
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics import Exemplar
@@ -39,6 +42,10 @@ class Signal(Protocol):
     def record(self) -> str:
         """What one of its records is called."""
 
+    @property
+    def response(self) -> Any:
+        """The type of the receiver's answers."""
+
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
 
@@ -63,6 +70,7 @@ class Spans:
 
     name: Final = "traces"
     record: Final = "span"
+    response: Final = ExportTraceServiceResponse
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -168,6 +176,7 @@ class Logs:
 
     name: Final = "logs"
     record: Final = "log record"
+    response: Final = ExportLogsServiceResponse
 
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
@@ -208,6 +217,7 @@ class Metrics:
 
     name: Final = "metrics"
     record: Final = "data point"
+    response: Final = ExportMetricsServiceResponse
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -77,7 +77,7 @@ SETTINGS = [
     ({"https_proxy": "http://proxy.example:3128"}, "proxy"),
     ({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}, "refused"),
     ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"}, "refused"),
-    ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "refused"),
+    ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "refused"),
     ({"OTEL_METRIC_EXPORT_INTERVAL": "5s"}, "refused"),
 ]
 
@@ -117,6 +117,19 @@ def test_an_endpoint_where_nobody_listens_is_named_with_the_right_one(running: R
 
 def test_an_endpoint_that_is_something_else_is_named(running: Running, consult: Consult) -> None:
     answer = consult(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{running.stack.state.ports['prometheus']}")
+
+    assert f"SDK to Collector: {CAUSES['not-collector'].cause}" in one_line(answer.stderr)
+
+
+def test_a_canary_arrives_over_http(running: Running, consult: Consult) -> None:
+    port = running.stack.state.ports["otlp-http"]
+    answer = consult(OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}")
+
+    assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_a_port_of_the_other_protocol_is_named(running: Running, consult: Consult) -> None:
+    answer = consult(OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf", OTEL_EXPORTER_OTLP_ENDPOINT=running.otlp)
 
     assert f"SDK to Collector: {CAUSES['not-collector'].cause}" in one_line(answer.stderr)
 

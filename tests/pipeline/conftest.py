@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.sdk.resources import Resource
 
-from otel_tutor.pipeline import Providers, otlp_exporters
+from otel_tutor.pipeline import Providers, make_exporters
 from otel_tutor.settings import Settings
 from otel_tutor.testing import Capture
 from tests.support.receiver import Receiver, receiver
@@ -34,6 +34,6 @@ def environ() -> dict[str, str]:
 def telemetry(received: Receiver, environ: dict[str, str]) -> Iterator[Providers]:
     """A pipeline to the receiver."""
     settings = Settings.read(endpoint=received.address, environ=environ)
-    providers = Providers.build(settings, otlp_exporters(settings), Resource.create({"service.name": "tutor"}))
+    providers = Providers.build(settings, make_exporters(settings), Resource.create({"service.name": "tutor"}))
     yield providers
     providers.shutdown(3)

@@ -28,7 +28,7 @@ class Hanging(SpanExporter):
         self.cut_off.set()
 
 
-def build(spans: SpanExporter | None = None) -> Providers:
+def build(*spans: SpanExporter) -> Providers:
     return Providers.build(Settings.read(environ={}), Exporters(spans=spans), Resource({"service.instance.id": "parent"}))
 
 

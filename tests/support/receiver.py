@@ -1,21 +1,28 @@
-"""An OTLP receiver over gRPC, with the limit of 4 MiB that gRPC's servers have: it keeps what arrives."""
+"""OTLP receivers over gRPC, with the limit of 4 MiB that gRPC's servers have, and over HTTP: they keep what arrives."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from gzip import decompress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]  # ships no types
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import add_LogsServiceServicer_to_server
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import add_MetricsServiceServicer_to_server
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import add_TraceServiceServicer_to_server
 
-__all__ = ["Receiver", "receiver"]
+__all__ = ["Receiver", "http_receiver", "receiver"]
 
-# Called with each request before it is kept; it may abort it, or return the response that is sent.
+# Called with each request before it is kept; it may abort it, or return the response that is sent. Over HTTP, what it is
+# called with next is None, and it may return a status.
 Judge = Callable[[Any, grpc.ServicerContext], Any]
 
 
@@ -34,6 +41,7 @@ class Receiver:
         self.resources: list[Any] = []
         self.scopes: list[Any] = []
         self.requests = 0
+        self.connections: set[tuple[str, int]] = set()
         self.judge: Judge = lambda *_: None
 
     @property
@@ -100,3 +108,46 @@ def receiver() -> Iterator[Receiver]:
         yield kept
     finally:
         server.stop(0).wait()
+
+
+@contextmanager
+def http_receiver() -> Iterator[Receiver]:
+    """A receiver over HTTP that runs as long as the block, at `address`."""
+    kept = Receiver()
+    signals: dict[str, tuple[Any, Any, Callable[[Any], None]]] = {
+        "/v1/traces": (ExportTraceServiceRequest, ExportTraceServiceResponse, kept.keep_spans),
+        "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse, kept.keep_metrics),
+        "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse, kept.keep_logs),
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            kept.requests += 1
+            kept.connections.add(self.client_address)
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request_type, response_type, keep = signals[self.path]
+            gzipped = self.headers.get("Content-Encoding") == "gzip"
+            request = request_type.FromString(decompress(body) if gzipped else body)
+            answer = kept.judge(request, None)
+            if not isinstance(answer, int):
+                keep(request)
+            content = b"" if isinstance(answer, int) else (answer or response_type()).SerializeToString()
+            self.send_response(answer if isinstance(answer, int) else 200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Print nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kept.address = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield kept
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -26,7 +26,7 @@ __all__ = ["CAUSES", "examine"]
 CAUSES: Final = by_key(
     Cause("refused", Symptom.NOTHING, "configure() refuses a setting", "fix the setting that it names"),
     Cause("no-listener", Symptom.NOTHING, "no program listens at the OTLP endpoint", "run `otel-tutor up`, or set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's address"),
-    Cause("not-collector", Symptom.NOTHING, "the program at the OTLP endpoint does not accept OTLP over gRPC", "set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's gRPC port, 4317 by default"),
+    Cause("not-collector", Symptom.NOTHING, "the program at the OTLP endpoint does not accept OTLP in this protocol", "set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's port, by default 4317 for gRPC and 4318 for HTTP"),
     Cause("unauthenticated", Symptom.NOTHING, "the Collector requires a bearer token, and the app sent another one or none", "set OTEL_EXPORTER_OTLP_HEADERS to a token of the Collector's token file"),
     Cause("app", Symptom.NOTHING, "the app cannot be imported", "fix the error, or name the app as uvicorn does, MODULE:NAME, in the folder that contains MODULE"),
     Cause("tls", Symptom.NOTHING, "only one end uses TLS, or one end does not trust the other's certificate", "use https:// in the endpoint for TLS, http:// without; set OTEL_EXPORTER_OTLP_CERTIFICATE for a private authority"),
@@ -97,7 +97,9 @@ def _endpoint(endpoint: str, ports: Ports) -> Finding:
     try:
         socket.create_connection((host, port), timeout=3).close()
     except OSError:
-        detail = f"{host}:{port}" + (f"; this stack's Collector is at {ports['otlp']}" if port != ports["otlp"] else "")
+        detail = f"{host}:{port}"
+        if port not in {ports["otlp"], ports["otlp-http"]}:
+            detail += f"; this stack's Collector is at {ports['otlp']}"
         took = time.monotonic() - started
         return Finding(hop="OTLP endpoint", seconds=took, cause=CAUSES["no-listener"], detail=detail)
     return Finding(hop="OTLP endpoint", seconds=time.monotonic() - started)

@@ -222,6 +222,7 @@ COMPONENTS: Final = (
         },
         ports=(
             Port(name="otlp", default=4317),
+            Port(name="otlp-http", default=4318),
             Port(name="collector-metrics", default=8888),
             Port(name="collector-health", default=13133),
             Port(name="metrics", default=8889, published=False),
