@@ -31,8 +31,9 @@ RUNBOOKS = shipped_config_dir() / "alerts" / "runbooks"
 PROMETHEUS = shipped_config_dir() / "collector" / "backends" / "prometheus.yaml"
 SCRAPE = yaml.safe_load(PROMETHEUS.read_text())["global"]["scrape_interval"]
 BY_NAME = {rule["alert"]: (group, rule) for group, rule in EVERY if "alert" in rule}
-# They exist from their first increment on; their labels are the Collector's and the SDK's own.
+# They exist from their first increment on, or with the first certificate; their labels are the exporter's own.
 LATER = {
+    "probe_ssl_earliest_cert_expiry": {"job", "instance", "service"},
     "otel_sdk_exporter_span_exported_total": {"error_type"},
     "otel_sdk_exporter_log_exported_total": {"error_type"},
     "otel_sdk_processor_span_processed_total": {"error_type"},

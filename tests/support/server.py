@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,9 +15,9 @@ Address = tuple[str, int]
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[Address]:
-    """An app served by uvicorn at this address; afterwards every request has ended."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None))
+def serving(app: ASGIApp, **options: Any) -> Iterator[Address]:
+    """An app served by uvicorn, with these options, at this address; afterwards every request has ended."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30

@@ -176,6 +176,25 @@ COMPONENTS: Final = (
         own_metrics=("node", "node-exporter"),
     ),
     Component(
+        name="blackbox",
+        module=Module(
+            name="blackbox-exporter",
+            version="0.28.0",
+            binaries={"blackbox_exporter": "github.com/prometheus/blackbox_exporter"},
+            seconds=30,
+            oldest=(0, 25),
+            version_variable=_PROMETHEUS_VERSION,
+            on_path=("blackbox_exporter",),
+        ),
+        arguments=(
+            "--config.file={configuration}/collector/backends/blackbox.yaml",
+            "--web.listen-address={at[blackbox]}",
+        ),
+        ports=(Port(name="blackbox", default=9115),),
+        ready=("blackbox", "/-/healthy"),
+        own_metrics=("blackbox", "blackbox"),
+    ),
+    Component(
         name="prometheus",
         module=Module(
             name="prometheus",

@@ -28,7 +28,6 @@ __all__ = [
 
 _FOLDERS: Final = ("collector", "alerts")
 _BASE: Final = ("config.yaml", "naming.yaml", "privacy.yaml")
-_PAGER: Final = f"http://pager:{DEFAULTS['pager']}/"
 
 
 def check_yaml(source: Path) -> None:
@@ -73,6 +72,11 @@ def check_by_components(
         ],
         "collector/backends/jaeger.yaml": [binaries["jaeger"], "validate", f"--config={backends / 'jaeger.yaml'}"],
         "collector/backends/prometheus.yaml": [binaries["promtool"], "check", "config", backends / "prometheus.yaml"],
+        "collector/backends/blackbox.yaml": [
+            binaries["blackbox_exporter"],
+            "--config.check",
+            f"--config.file={backends / 'blackbox.yaml'}",
+        ],
         "alerts/alertmanager.yaml": [binaries["amtool"], "check-config", source / "alerts" / "alertmanager.yaml"],
     }
     for name, command in checks.items():
@@ -87,19 +91,10 @@ def render_config(source: Path, target: Path, ports: Ports) -> None:
     Raises OSError, and ConfigurationError for objectives that cannot be.
     """
     _copy(source, target)
-    own_metrics = [component.own_metrics for component in COMPONENTS if component.own_metrics]
-    # In place of the names by which containers know each other.
-    targets = {
-        "app": [_target(ports["metrics"])],
-        "alertmanager": [_target(ports["alertmanager"])],
-        "stack": [_target(ports[port], job=job) for job, port in own_metrics],
-    }
-    for name, entries in targets.items():
-        path = target / "collector" / "backends" / "targets" / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(entries), encoding="utf-8")
-    for path in (target / "alerts" / "receivers").iterdir():
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace(_PAGER, f"http://{LOOPBACK}:{ports['pager']}/"), encoding="utf-8")
+    backends = target / "collector" / "backends"
+    folders = (backends / "targets", target / "alerts" / "receivers")
+    for path in (backends / "prometheus.yaml", *(path for folder in folders for path in folder.iterdir())):
+        path.write_text(_at_this_machine(path.read_text(encoding="utf-8"), ports), encoding="utf-8")
     _rewrite_ports(target, ports)
 
 
@@ -135,5 +130,9 @@ def _rewrite_ports(target: Path, ports: Ports) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _target(port: int, **labels: str) -> dict[str, object]:
-    return {"targets": [f"{LOOPBACK}:{port}"], "labels": labels}
+def _at_this_machine(text: str, ports: Ports) -> str:
+    """Addresses of this machine in place of the names by which containers know each other; other addresses stay."""
+    for component in COMPONENTS:
+        for port in component.ports:
+            text = re.sub(rf"(?<![\w.-]){component.name}:{port.default}\b", f"{LOOPBACK}:{ports[port.name]}", text)
+    return text
