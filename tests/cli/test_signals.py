@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_a_trace_that_began_elsewhere_is_among_the_slowest(asked: Running) -> No
         return [root.name for root in asked.backends.slowest("tutor") if root.tags["trace_id"] == trace_id]
 
     assert wait_for(roots, bool, seconds=30) == ["GET /subjects"]
+
+
+def test_a_trace_whose_spans_did_not_all_arrive_is_incomplete(ask: Ask, asked: Running) -> None:
+    trace_id, parent, root = (secrets.token_hex(size) for size in (16, 8, 8))
+    times = {"startTimeUnixNano": str(time.time_ns()), "endTimeUnixNano": str(time.time_ns())}
+    request = {"traceId": trace_id, "spanId": root, "name": "POST /ask", "kind": 2, **times}
+    child = {"traceId": trace_id, "spanId": secrets.token_hex(8), "parentSpanId": parent, "name": "chat", **times}
+    service = {"attributes": [{"key": "service.name", "value": {"stringValue": "lossy"}}]}
+    body = {"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [request, child]}]}]}
+    port = asked.stack.state.ports["otlp-http"]
+    assert httpx2.post(f"http://127.0.0.1:{port}/v1/traces", json=body).status_code == 200
+    answer = wait_for(lambda: ask("trace", trace_id), lambda answer: answer.returncode == 0, seconds=30)
+
+    assert f"incomplete: Jaeger does not have the parent {parent} of chat" in answer.stdout
 
 
 def test_a_trace_with_an_error_says_where(ask: Ask) -> None:

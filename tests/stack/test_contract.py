@@ -124,12 +124,14 @@ def test_the_reference_has_every_family_there_is_with_its_labels(running: Runnin
 
 
 def test_an_app_shows_fifty_families_and_more_each_with_a_meaning(running: Running, metadata: dict[str, Any]) -> None:
-    names = {sample.labels["__name__"] for sample in running.backends.query('{job="tutor"}')}
-    described = {
-        name for name, (entry, *_) in metadata.items() if entry["help"] and any(series.startswith(name) for series in names)
-    }
+    documented = [name for name, (entry, *_) in metadata.items() if entry["help"]]
 
-    assert len(described) >= 50, sorted(described)
+    def described() -> set[str]:
+        names = {sample.labels["__name__"] for sample in running.backends.query('{job="tutor"}')}
+        return {name for name in documented if any(series.startswith(name) for series in names)}
+
+    families = wait_for(described, lambda families: len(families) >= 50, seconds=60)
+    assert len(families) >= 50, sorted(families)
 
 
 def test_a_path_that_is_not_served_is_one_endpoint(running: Running, metadata: dict[str, Any]) -> None:

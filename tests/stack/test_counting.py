@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+import httpx2
 import psutil
 import pytest
 
 from otel_tutor.tools.exercise.load import LoadResult, run_load
-from otel_tutor.tools.exercise.report import read_report
+from otel_tutor.tools.exercise.report import STEPS, read_report
 from otel_tutor.tools.stack.polling import wait_for
+from otel_tutor.tools.stack.traces import gaps
 from tests.support.stack import Running
 
 Requests = Mapping[tuple[str, str, int], int]
@@ -20,6 +22,23 @@ Requests = Mapping[tuple[str, str, int], int]
 
 def added(before: Requests, after: Requests) -> Requests:
     return {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key, 0)}
+
+
+async def ask(app: str, questions: int) -> list[str]:
+    """The ids of the traces of so many questions, 32 of them asked at the same time."""
+    left = iter(range(questions))
+    asked: list[str] = []
+
+    async def student(client: httpx2.AsyncClient) -> None:
+        for number in left:
+            reply = await client.post(
+                f"{app}/ask", json={"question": f"Why does a steel ship float, for the {number}th time?"}
+            )
+            asked.append(reply.json()["trace_id"])
+
+    async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+        await asyncio.gather(*(student(client) for _ in range(32)))
+    return asked
 
 
 def workers(running: Running) -> set[str]:
@@ -37,6 +56,19 @@ def test_two_workers_count_every_request_once(running: Running) -> None:
         if len(workers(running)) == 2:
             return
     pytest.fail("one worker answered everything")
+
+
+def test_under_load_every_question_is_a_whole_trace(running: Running) -> None:
+    """A thousand questions at once as two workers take them, and each of their traces has all of its spans."""
+    asked = asyncio.run(ask(running.app, questions=1000))
+    assert len(set(asked)) == 1000
+
+    def incomplete() -> dict[str, list[str]]:
+        lacking = {trace_id: gaps(running.backends.trace(trace_id), STEPS) for trace_id in asked}
+        asked[:] = [trace_id for trace_id in asked if lacking[trace_id]]  # those that are whole are not read again
+        return {trace_id: lines for trace_id, lines in lacking.items() if lines}
+
+    assert wait_for(incomplete, lambda left: not left, seconds=60, every=1) == {}
 
 
 def test_killing_the_collector_changes_no_response_and_loses_no_count(running: Running) -> None:

@@ -52,7 +52,7 @@ def drive(running: Running, what: Drive, size: tuple[int, int] = (120, 40)) -> N
     asyncio.run(run())
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 40) -> None:
+async def until(pilot: Pilot[None], holds: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, text(pilot.app, "status")
@@ -98,13 +98,18 @@ def test_it_fits_a_terminal_of_80_by_24(asked: Running) -> None:
 
 
 def test_keys_lead_to_alerts_budgets_traces_and_deeper(asked: Running) -> None:
+    def lines_of_the_slowest(app: Top) -> str:
+        assert app._frame
+        records = asked.backends.logs_of_trace(app._frame.slowest[0].tags["trace_id"])
+        return "\n".join(f"{record['_time'][11:19]} {record['_msg']}" for record in records) or "none"
+
     async def look(app: Top, pilot: Pilot[None]) -> None:
         await pilot.press("t")
         assert "POST /ask" in text(app, "list")
         await pilot.press("o")
         assert "/api/traces/" in text(app, "status")
         await pilot.press("l")
-        await until(pilot, lambda: "question ended in" in text(app, "list"))
+        await until(pilot, lambda: lines_of_the_slowest(app) in text(app, "list"))
         await pilot.press("b")
         assert "left" in text(app, "list") or "no data" in text(app, "list")
         await pilot.press("a", "right", "o")

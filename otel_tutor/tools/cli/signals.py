@@ -17,8 +17,9 @@ from otel_tutor.naming import Series
 from otel_tutor.tools.cli.running import find_running_stack, running_ports
 from otel_tutor.tools.naming import Family, read_naming
 from otel_tutor.tools.reference import OTHERS, Other
-from otel_tutor.tools.stack.backends import NEWEST, WINDOW, Backends, Span, tree
+from otel_tutor.tools.stack.backends import NEWEST, WINDOW, Backends, Span
 from otel_tutor.tools.stack.project import active_config_dir
+from otel_tutor.tools.stack.traces import gaps, tree
 
 __all__ = ["logs", "metrics", "show_spans", "trace"]
 
@@ -85,6 +86,8 @@ def trace(trace_id: str | None, slowest: bool, errors: bool, service: str) -> No
         lines = backends.logs_of_trace(trace_id)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"trace {trace_id}, {len(spans)} spans, {len(lines)} log lines")
+    if lacking := gaps(spans):
+        console.print(f"[yellow]incomplete[/]: Jaeger does not have {', '.join(lacking)}; it may arrive yet, or was lost")
     show_spans(console, spans, lines)
 
 
@@ -97,7 +100,7 @@ def show_spans(console: Console, spans: Sequence[Span], lines: Sequence[Mapping[
     """Print spans as a tree, and under each the log lines that were written in it."""
     branches: list[Tree] = []
     roots: list[Tree] = []
-    for depth, span in tree(list(spans)):
+    for depth, span in tree(spans):
         failed = " [red]error[/]" if span.tags.get("error") else ""
         label = f"{span.name}  [dim]{1000 * span.duration:.1f} ms[/]{failed}"
         branch = branches[depth - 1].add(label) if depth else Tree(label)

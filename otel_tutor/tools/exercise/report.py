@@ -7,8 +7,9 @@ from typing import Final
 from otel_tutor.tools.exercise.load import LoadResult
 from otel_tutor.tools.stack.backends import Backends, Exemplar, Sample, Span
 from otel_tutor.tools.stack.polling import wait_for
+from otel_tutor.tools.stack.traces import gaps
 
-__all__ = ["Percentiles", "Report", "read_report"]
+__all__ = ["STEPS", "Percentiles", "Report", "read_report"]
 
 _ARRIVAL_SECONDS: Final = 30  # two exports and two scrapes fit in this several times
 _JOB: Final = 'job="tutor"'
@@ -18,6 +19,8 @@ _LATENCIES: Final = {
     "RAG generation": "rag_generation_duration_seconds",
     "model inference": "model_inference_duration_seconds",
 }
+# What every answered question does. The last is the name of a call to a model, without that model.
+STEPS: Final = ("rag.query", "rag.retrieval", "rag.generation", "chat")
 _SLOWEST: Final = f'http_request_duration_seconds_bucket{{{_JOB},endpoint="/ask"}}'
 
 
@@ -46,12 +49,14 @@ class Report:
         """What did not arrive of what was sent, a line each."""
         sent, stored = sum(load.requests.values()), sum(self.requests.values())
         asked, counted = sum(load.questions.values()), sum(self.questions.values())
+        lacking = gaps(self.trace, STEPS) if self.trace else []
         arrived = {
             f"of {sent} requests {stored} are in http_requests_total": self.requests == load.requests,
             f"of {asked} questions {counted} are in student_questions_total": asked == counted,
             "a latency family has no values": all(latency.p99 > 0 for latency in self.latencies.values()),
             "no bucket of /ask has an exemplar": self.exemplar is not None,
             "the exemplar's trace is not in Jaeger": bool(self.trace),
+            f"the exemplar's trace lacks {', '.join(lacking)}": not lacking,
             "the trace has no line in VictoriaLogs": bool(self.logs),
         }
         return [line for line, holds in arrived.items() if not holds]
@@ -97,11 +102,14 @@ def _percentiles(backends: Backends, family: str) -> Percentiles:
 
 
 def _slowest(backends: Backends, seconds: float) -> tuple[Exemplar | None, list[Span], list[dict[str, str]]]:
-    """The slowest question that left an exemplar, its trace and its log lines."""
+    """The slowest question that left an exemplar, its trace once it is whole, and its log lines."""
     exemplars = wait_for(lambda: backends.exemplars(_SLOWEST, seconds=seconds), bool, seconds=_ARRIVAL_SECONDS)
     if not exemplars:
         return None, [], []
     exemplar = max(exemplars, key=lambda exemplar: exemplar.value)
-    trace = wait_for(lambda: backends.trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
+    # The spans of a trace come in several batches.
+    trace = wait_for(
+        lambda: backends.trace(exemplar.trace_id), lambda spans: not gaps(spans, STEPS), seconds=_ARRIVAL_SECONDS
+    )
     logs = wait_for(lambda: backends.logs_of_trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
     return exemplar, trace, logs

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import httpx2
 from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
-__all__ = ["NEWEST", "WINDOW", "Backends", "Exemplar", "Sample", "Span", "tree"]
+__all__ = ["NEWEST", "WINDOW", "Backends", "Exemplar", "Sample", "Span"]
 
 _TIMEOUT: Final = 10.0  # seconds for one query
 WINDOW: Final = 900  # seconds that are looked at for slow traces and for exemplars
@@ -136,19 +136,6 @@ class Backends:
             return self._client.get(url, params=parameters)
         except httpx2.HTTPError as error:
             raise StackError(f"{url} does not answer ({error or type(error).__name__}): see `otel-tutor status`") from None
-
-
-def tree(spans: list[Span]) -> Iterator[tuple[int, Span]]:
-    """Spans with their depth, parents before children; a span whose parent is missing is a root."""
-    known = {span.span_id for span in spans}
-
-    def walk(parent: str | None, depth: int) -> Iterator[tuple[int, Span]]:
-        for span in spans:
-            if (span.parent_id if span.parent_id in known else None) == parent:
-                yield depth, span
-                yield from walk(span.span_id, depth + 1)
-
-    yield from walk(None, 0)
 
 
 def _root(trace: Mapping[str, Any]) -> Span:

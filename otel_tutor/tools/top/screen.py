@@ -146,6 +146,8 @@ class Top(App[None]):
         self._show_list(frame)
         firing = f"{len(frame.alerts)} alerts fire" if frame.alerts else "no alert fires"
         self._say(f"{firing}; Prometheus at {self._prometheus}", bad=bool(frame.alerts))
+        if self._listed == "lines":  # they arrive after their trace, and another trace may be the slowest now
+            self.action_lines()
 
     def _show_list(self, frame: Frame) -> None:
         lists: Mapping[str, Sequence[str]] = {
