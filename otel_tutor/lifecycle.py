@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from otel_tutor.pipeline import Exporters, Providers
 
 __all__ = ["configure", "shutdown"]
+
+_log: Final = logging.getLogger("otel_tutor")
 
 SHUTDOWN_SECONDS: Final = 3.0  # servers are killed soon after: Kubernetes gives 30 s in all, and most of it is the app's
 
@@ -69,6 +72,9 @@ def configure(
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
       mounted in it, no longer measure requests themselves.
     - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
+
+    Where another library has set providers before, they are joined: they keep their resource, and pass what is recorded to
+    our exporters as well. A provider that takes none is named in one line of log, and its own records do not reach us.
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
@@ -132,11 +138,15 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from otel_tutor import pipeline
 
-    pipeline.ensure_no_provider()
     pipeline.try_all()
+    neighbours = pipeline.Neighbours.find()
     make_resource = functools.partial(pipeline.make_resource, settings)
-    built = pipeline.Providers.build(settings, exporters or pipeline.make_exporters(settings), make_resource())
+    built = pipeline.Providers.build(settings, exporters or pipeline.make_exporters(settings), make_resource(), neighbours)
     built.make_global()
+    state.meter_provider = built.meter
+    line, is_to_fix = neighbours.describe(settings)
+    if line:
+        _log.log(logging.WARNING if is_to_fix else logging.INFO, "%s", line)
     state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
     pipeline.throttle_sdk_logs()
     set_recorder_factory(pipeline.cached_recording)

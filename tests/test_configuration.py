@@ -105,21 +105,6 @@ def test_limits_hold_from_the_first_call_on() -> None:
     )
 
 
-def test_a_provider_that_an_app_has_set_is_not_overridden_in_silence() -> None:
-    result = run("""
-        import threading
-        from opentelemetry import trace
-        from opentelemetry.sdk.trace import TracerProvider
-        trace.set_tracer_provider(TracerProvider())
-        try:
-            otel_tutor.configure()
-        except otel_tutor.ConfigurationError as error:
-            print(threading.active_count(), error)
-    """)
-
-    assert result.stdout.startswith("1 a tracer provider is set already (opentelemetry.sdk.trace.TracerProvider)")
-
-
 def test_importing_starts_nothing_and_loads_no_grpc() -> None:
     result = run("""
         import sys, threading

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
@@ -12,18 +12,18 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExp
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-from otel_tutor.errors import ConfigurationError
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import export_logs
+from otel_tutor.pipeline.neighbours import Neighbours
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.values import ValidLogs
 from otel_tutor.settings import Settings
 
-__all__ = ["Exporters", "Providers", "ensure_no_provider"]
+__all__ = ["Exporters", "Providers"]
 
 _ABORT_SECONDS: Final = 0.3  # of the deadline, kept for exporters that have to be cut off
 
@@ -48,14 +48,28 @@ class Exporters:
         yield from self.logs
 
 
+class _Part(Protocol):
+    """What holds telemetry until it is sent: a provider of ours, or a processor or reader that a neighbour's has taken."""
+
+    def force_flush(self, timeout_millis: int = ...) -> object: ...
+    def shutdown(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Providers:
-    """The running pipeline of this process."""
+    """The running pipeline of this process.
 
-    tracer: TracerProvider
-    meter: MeterProvider
+    tracer, meter: ours, or a neighbour's that has taken our processors or reader. logger: ours, for stdlib logging; the
+    records of a neighbour's come by a processor of ours.
+    """
+
+    tracer: Any
+    meter: Any
     logger: LoggerProvider
     exporters: Exporters
+    neighbours: Neighbours
+    _ours: Sequence[Any]  # providers whose resource and life are ours
+    _parts: Sequence[_Part]
     _detach_logging: Callable[[], None] = field(default=lambda: None)
     _stoppers: "list[_Stopper]" = field(default_factory=list)
 
@@ -63,38 +77,57 @@ class Providers:
         self.prepare_shutdown()
 
     @classmethod
-    def build(cls, settings: Settings, exporters: Exporters, resource: Resource) -> "Providers":
+    def build(
+        cls, settings: Settings, exporters: Exporters, resource: Resource, neighbours: Neighbours | None = None
+    ) -> "Providers":
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
-        limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
-        tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
-        for span_exporter in exporters.spans:
-            with sdk_self_metrics():
-                tracer.add_span_processor(BatchSpanProcessor(span_exporter))
+        neighbours = neighbours or Neighbours()
+        with sdk_self_metrics():
+            spans = [BatchSpanProcessor(exporter) for exporter in exporters.spans]
+            logs = [BatchLogRecordProcessor(exporter) for exporter in exporters.logs]
         interval = settings.metric_interval_ms
-        readers = [exporters.reader] if exporters.reader else []
-        for metric_exporter in exporters.metrics:
-            readers.append(PeriodicExportingMetricReader(metric_exporter, export_interval_millis=interval))
-        meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        readers: list[MetricReader] = [PeriodicExportingMetricReader(each, interval) for each in exporters.metrics]
+        if exporters.reader:
+            readers.append(exporters.reader)
         log_limits = LogRecordLimits(max_log_record_attribute_length=settings.log_value_limit)
         logger = LoggerProvider(resource=resource, shutdown_on_exit=False, log_record_limits=log_limits)
-        logger.add_log_record_processor(ValidLogs(settings.log_value_limit))
-        for log_exporter in exporters.logs:
-            with sdk_self_metrics():
-                logger.add_log_record_processor(BatchLogRecordProcessor(log_exporter))
-        return cls(tracer, meter, logger, exporters)
+        for log_processor in (ValidLogs(settings.log_value_limit), *logs):
+            logger.add_log_record_processor(log_processor)
+        parts: list[Any] = [logger]
+        if neighbours.logger and neighbours.logger.provider:
+            for log_processor in logs:
+                neighbours.logger.provider.add_log_record_processor(log_processor)
+        if tracer := neighbours.tracer and neighbours.tracer.provider:
+            for processor in spans:
+                tracer.add_span_processor(processor)
+            parts += spans
+        else:
+            tracer = _tracer_provider(settings, exporters, resource, spans)
+            parts.append(tracer)
+        if meter := neighbours.meter and neighbours.meter.provider:
+            for reader in readers:
+                meter.add_metric_reader(reader)
+            parts += readers
+        else:
+            meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+            parts.append(meter)
+        ours = [provider for provider in (tracer, meter, logger) if provider in parts]
+        return cls(tracer, meter, logger, exporters, neighbours, ours, parts)
 
     def make_global(self) -> None:
-        """Make these the process's providers, and have stdlib logging write to them."""
-        trace.set_tracer_provider(self.tracer)
-        metrics.set_meter_provider(self.meter)
-        _logs.set_logger_provider(self.logger)
+        """Make these the process's providers where it has none, and have stdlib logging write to ours."""
+        if self.neighbours.tracer is None:
+            trace.set_tracer_provider(self.tracer)
+        if self.neighbours.meter is None:
+            metrics.set_meter_provider(self.meter)
+        if self.neighbours.logger is None:
+            _logs.set_logger_provider(self.logger)
         if self.exporters.logs:
             self._detach_logging = export_logs(self.logger)
 
     def flush(self, seconds: float | None = None) -> None:
         """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`."""
-        flushes = (self.tracer.force_flush, self.meter.force_flush, self.logger.force_flush)
-        threads = [threading.Thread(target=flush, name="otel-tutor-flush", daemon=True) for flush in flushes]
+        threads = [threading.Thread(target=part.force_flush, name="otel-tutor-flush", daemon=True) for part in self._parts]
         for thread in threads:
             thread.start()
         deadline = None if seconds is None else time.monotonic() + seconds
@@ -115,24 +148,25 @@ class Providers:
 
     def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
         """In a forked child: begin without the parent's counts, under the child's own name, on its own connections."""
-        upstream.forget_counts(self.meter)
-        upstream.update_resource((self.meter, self.tracer, self.logger), make_resource)
+        if isinstance(self.meter, MeterProvider):
+            upstream.forget_counts(self.meter)
+        upstream.update_resource(self._ours, make_resource)
         upstream.reconnect(self.exporters)
         self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:
         """Start the threads of `shutdown()` now: Python 3.12 starts none once it is exiting."""
-        self._stoppers = [_Stopper(stop) for stop in (self.tracer.shutdown, self.meter.shutdown, self.logger.shutdown)]
+        self._stoppers = [_Stopper(part.shutdown) for part in self._parts]
 
 
-def ensure_no_provider() -> None:
-    """Raise ConfigurationError if the process has providers already: they can be set only once."""
-    for name, current in (("tracer", trace.get_tracer_provider()), ("meter", metrics.get_meter_provider())):
-        if not type(current).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics")):
-            owner = f"{type(current).__module__}.{type(current).__qualname__}"
-            raise ConfigurationError(
-                f"a {name} provider is set already ({owner}): call otel_tutor.configure() before, or instead of, it"
-            )
+def _tracer_provider(
+    settings: Settings, exporters: Exporters, resource: Resource, processors: Iterable[SpanProcessor]
+) -> TracerProvider:
+    limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
+    tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
+    for processor in processors:
+        tracer.add_span_processor(processor)
+    return tracer
 
 
 class _Stopper(threading.Thread):

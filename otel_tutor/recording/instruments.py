@@ -50,7 +50,7 @@ Recorder = Callable[[float, Labels, Context | None], None]
 
 
 def _meter() -> metrics.Meter:
-    return metrics.get_meter("otel_tutor")
+    return (state.meter_provider or metrics.get_meter_provider()).get_meter("otel_tutor")
 
 
 def histogram(row: Instrument) -> Histogram:

@@ -110,7 +110,9 @@ def send_signals() -> dict[str, Any]:
     otel_tutor.shutdown()
     answer = {"trace_id": trace_id, "run": label, "seconds": time.monotonic() - started}
     if settings := settings_in_effect():
-        answer |= {"service": settings.service_name, "endpoint": settings.endpoint}
+        neighbours = running.neighbours
+        answer |= {"service": neighbours.service_name or settings.service_name, "endpoint": settings.endpoint}
+        answer["guest"], _ = neighbours.describe(settings)
     return answer
 
 

@@ -29,6 +29,7 @@ CAUSES: Final = by_key(
     Cause("not-collector", Symptom.NOTHING, "the program at the OTLP endpoint does not accept OTLP in this protocol", "set OTEL_EXPORTER_OTLP_ENDPOINT to the Collector's port, by default 4317 for gRPC and 4318 for HTTP"),
     Cause("unauthenticated", Symptom.NOTHING, "the Collector requires a bearer token, and the app sent another one or none", "set OTEL_EXPORTER_OTLP_HEADERS to a token of the Collector's token file"),
     Cause("app", Symptom.NOTHING, "the app cannot be imported", "fix the error, or name the app as uvicorn does, MODULE:NAME, in the folder that contains MODULE"),
+    Cause("guest", Symptom.NO_METRICS, "another library has set OpenTelemetry's providers before configure()", "call otel_tutor.configure() before it where what cannot be joined matters"),
     Cause("tls", Symptom.NOTHING, "only one end uses TLS, or one end does not trust the other's certificate", "use https:// in the endpoint for TLS, http:// without; set OTEL_EXPORTER_OTLP_CERTIFICATE for a private authority"),
     Cause("loggers", Symptom.NO_LOGS, "loggers are disabled", "call logging.config with disable_existing_loggers=False, or before the loggers are made"),
 )
@@ -87,6 +88,8 @@ def _app(canary: Mapping[str, Any]) -> Iterator[Finding]:
     if loggers := canary["unheard"]:
         more = f" and {len(loggers) - _NAMED} more" if len(loggers) > _NAMED else ""
         yield Finding(hop="app", cause=CAUSES["loggers"], detail=", ".join(loggers[:_NAMED]) + more, stops=False)
+    if guest := canary.get("guest"):
+        yield Finding(hop="app", cause=CAUSES["guest"], detail=guest, stops=False)
     if canary["twice"]:
         yield Finding(hop="app", cause=TWICE, stops=False)
 
