@@ -20,7 +20,7 @@ from otel_tutor.settings import Settings
 if TYPE_CHECKING:
     from otel_tutor.pipeline import Exporters, Providers
 
-__all__ = ["configure", "shutdown"]
+__all__ = ["configure", "flush", "shutdown"]
 
 _log: Final = logging.getLogger("otel_tutor")
 
@@ -95,6 +95,21 @@ def configure(
 
             for sync_engine in engines:
                 observe_engine(sync_engine, trace_engine)
+
+
+def flush(timeout: float = SHUTDOWN_SECONDS) -> bool:
+    """Send what this process holds, now, e.g. at the end of a job, or before a function's process is frozen.
+
+    timeout: seconds that this may take at most; telemetry that is not sent by then is sent later.
+    Returns whether that was time enough; True where there is nothing to send.
+
+    Raises ConfigurationError for a timeout that is not a number of seconds from 0.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
+    if state.providers is None or state.captures:  # in memory it is there already, and a flush would drop it
+        return True
+    return bool(state.providers.flush(timeout))
 
 
 def shutdown() -> None:
@@ -186,15 +201,10 @@ def _observe_app_state() -> None:
     observe_health(health_service)
 
 
-def _flush() -> None:
-    if state.providers is not None and not state.captures:  # in memory it is there already, and a flush would drop it
-        state.providers.flush(SHUTDOWN_SECONDS)
-
-
 def _observe_app(app: Starlette) -> None:
     from otel_tutor.instrumentation.application import observe_app
 
-    observe_app(app, at_end=_flush)
+    observe_app(app, at_end=flush)
     # FastAPI from 0.150 measures requests itself as soon as providers are set, outside everything that can be put around it.
     native = getattr(app, "_telemetry", None)
     if isinstance(native, dict):

@@ -14,7 +14,7 @@ __all__ = ["is_observed", "observe_app"]
 class _ObservedStack:
     """Builds what an app's own `build_middleware_stack` builds, with telemetry around it."""
 
-    def __init__(self, app: Starlette, at_end: Callable[[], None]) -> None:
+    def __init__(self, app: Starlette, at_end: Callable[[], object]) -> None:
         self._app = app
         self._build = app.build_middleware_stack
         self._at_end = at_end
@@ -40,7 +40,7 @@ class _Arrival:
         await self.app(scope, receive, send)
 
 
-def observe_app(app: Starlette, at_end: Callable[[], None]) -> None:
+def observe_app(app: Starlette, at_end: Callable[[], object]) -> None:
     """Have every request of `app` measured and traced; once, however often this is called.
 
     Starlette puts a middleware of `add_middleware` inside its own handler of errors and inside those that are added later:

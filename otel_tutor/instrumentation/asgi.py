@@ -203,7 +203,7 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
 class TelemetryMiddleware:
     """Measure and trace every HTTP request and WebSocket of `app`; everything else passes through untouched."""
 
-    def __init__(self, app: ASGIApp, at_end: Callable[[], None] | None = None) -> None:
+    def __init__(self, app: ASGIApp, at_end: Callable[[], object] | None = None) -> None:
         """`at_end` is called, in a thread, when the server has the app shut down."""
         self.app = app
         self._at_end = at_end

@@ -125,14 +125,18 @@ class Providers:
         if self.exporters.logs:
             self._detach_logging = export_logs(self.logger)
 
-    def flush(self, seconds: float | None = None) -> None:
-        """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`."""
+    def flush(self, seconds: float | None = None) -> bool:
+        """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`.
+
+        Returns whether that was time enough.
+        """
         threads = [threading.Thread(target=part.force_flush, name="otel-tutor-flush", daemon=True) for part in self._parts]
         for thread in threads:
             thread.start()
         deadline = None if seconds is None else time.monotonic() + seconds
         for thread in threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def shutdown(self, seconds: float) -> None:
         """Send what is left and stop, all three signals at once, within `seconds` whether or not anything answers."""

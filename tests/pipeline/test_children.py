@@ -105,3 +105,38 @@ def test_a_child_ends_within_the_deadline_where_no_one_listens(program: Path) ->
         result = run(program, "process", "fork", f"http://127.0.0.1:{deaf.getsockname()[1]}")
 
     assert result.returncode == 0  # within the time-out of the test: four processes, 3 s each
+
+
+def test_what_a_process_flushes_arrives_though_it_is_killed_then(received: Receiver) -> None:
+    program = """
+import os, signal, sys
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector
+otel_tutor.configure(endpoint=sys.argv[1])
+metrics_collector.track_rag_query("physics", 0.1, 3)
+print(otel_tutor.flush(timeout=30))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", program, received.address]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert result.stdout == "True\n"
+    assert [point.as_double for point in received.points["rag.queries"]] == [1]
+
+
+def test_a_flush_returns_in_time_where_no_one_listens() -> None:
+    program = """
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector
+print(otel_tutor.flush())
+otel_tutor.configure(endpoint="http://127.0.0.1:9")
+metrics_collector.track_rag_query("physics", 0.1, 3)
+print(otel_tutor.flush(timeout=0.2))
+try:
+    otel_tutor.flush(timeout="soon")
+except otel_tutor.ConfigurationError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert result.stdout.splitlines() == ["True", "False", "timeout='soon' is not a number of seconds from 0: pass e.g. 3.0"]
