@@ -254,6 +254,32 @@ def test_a_service_that_is_gone_is_down_until_it_is_forgotten(binaries: Binaries
     assert check(binaries, tmp_path, series, expected) == ""
 
 
+RUNS, ENDS = "0+30x200", "0+30x40 1200+0x160"  # in steps of half a minute: to the end, or for twenty minutes
+STAYS, GOES = "1x200", "1x40 0x160"
+
+
+@pytest.mark.parametrize(
+    ("app", "collector", "pages"),
+    [
+        pytest.param(RUNS, STAYS, ["APIUnreachable"], id="a proxy is gone"),
+        pytest.param(ENDS, STAYS, ["APIDown"], id="the app is gone"),
+        pytest.param(ENDS, GOES, ["APIDown", "APIUnreachable", "CollectorDown"], id="the Collector is gone as well"),
+        pytest.param(None, STAYS, [], id="there never was an app"),
+    ],
+)
+def test_what_cannot_be_reached_from_outside_is_one_page(
+    binaries: Binaries, tmp_path: Path, app: str | None, collector: str, pages: list[str]
+) -> None:
+    """Without the Collector no one knows about the app: its page inhibits APIDown, and the probe has one of its own."""
+    series = {f"probe_success{PROBE}": GOES, 'up{job="app"}': collector, 'up{job="collector"}': collector}
+    series |= {'event_loop_lag_seconds_count{job="tutor",instance="a"}': app} if app else {}
+    paged = 'group by (alertname) (ALERTS{alertstate="firing",severity="critical",alertname!="ErrorBudgetBurn"})'
+    alerts = [f'{{alertname="{page}"}}' for page in pages]
+    moments = [(minute * 60, paged, alerts) for minute in range(25, 90, 5)]
+
+    assert check(binaries, tmp_path, series, [(19 * 60, paged, []), *moments]) == ""
+
+
 # One event in twenty minutes is all there is, and one of them goes wrong.
 RARE = " ".join(str(step // 40) for step in range(400))
 ONCE = " ".join(str(int(step >= 200)) for step in range(400))

@@ -94,6 +94,7 @@ def test_a_certificate_that_browsers_refuse_is_no_success(
         series = probe(f"https://{host}:{port}/health/ready")
 
     assert (series["probe_success"], series["probe_http_status_code"]) == (0, 0)
+    assert "probe_ssl_earliest_cert_expiry" not in series  # the alert on it looks back
 
 
 def test_neither_is_a_service_that_is_not_ready_nor_a_proxy_that_is_gone(probe: Probe) -> None:

@@ -22,7 +22,7 @@ _SHORTEST: Final = 5  # seconds; a scrape that failed once is no outage, not eve
 _STUDENTS: Final = 4
 _PAUSE: Final = 0.2  # seconds; a load that leaves the processors alone
 _FOR: Final = r"(?m)^(\s+for: )(\d+[smh])"
-# By file of alerts/: the half hour of NoStudentActivity, the grouping of warnings, the dead man's switch.
+# By file of alerts/: the half hour of NoStudentActivity, the grouping of warnings, the dead man's switch, school hours.
 _TIMERS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "rules/tutor.yaml": (
         (r"\(process_uptime_seconds\) > 1800", "(process_uptime_seconds) > 60"),
@@ -32,6 +32,7 @@ _TIMERS: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
     "alertmanager.yaml": (
         (r"(group_wait|group_interval): (5m|1m)", r"\1: 5s"),
         (r"repeat_interval: 1m\b", "repeat_interval: 15s"),
+        (r"(?m)^ +active_time_intervals: \[.*\n", ""),  # a drill at night is notified
     ),
 }
 
@@ -79,6 +80,8 @@ def students(app: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def shorten_timers(configuration: Path) -> None:
     """Make each `for`, the grouping, and the half hour of NoStudentActivity shorter, in a copy of the configuration.
+
+    Alerts are notified at any hour.
 
     Raises StackError for a timer that is not there as it was shipped: the drill would wait in vain.
     """

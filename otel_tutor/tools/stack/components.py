@@ -144,6 +144,7 @@ COMPONENTS: Final = (
             seconds=60,
             oldest=(0, 27),
             version_variable=_PROMETHEUS_VERSION,
+            tags="timetzdata",  # school hours have a time zone, also where the machine or the image knows none
             on_path=("alertmanager",),
         ),
         arguments=(
