@@ -280,6 +280,38 @@ def test_what_cannot_be_reached_from_outside_is_one_page(
     assert check(binaries, tmp_path, series, [(19 * 60, paged, []), *moments]) == ""
 
 
+@pytest.mark.parametrize("word", ["failed", "timeout"])
+def test_ten_failures_in_a_row_page_and_leave_the_latency_of_retrieval(
+    binaries: Binaries, tmp_path: Path, word: str
+) -> None:
+    """As the SDK records them: each is counted, and none of their 0 seconds is in a bucket.
+
+    They are ninety seconds apart: the rate looks back two minutes, and the alert waits for five more once it has seen five
+    failures. Ten in one minute are over before that.
+    """
+    failures = " ".join(["_"] * (QUIET // STEP) + [f"{number} {number} {number}" for number in range(1, 11)])
+    answered = "0+1x100"  # the questions of others
+    bucket = 'rag_retrieval_duration_seconds_bucket{{job="tutor",subject="s",le="{}"}}'.format
+    series = {
+        'rag_queries_total{job="tutor",subject="s",status="success"}': answered,
+        f'rag_queries_total{{job="tutor",subject="s",status="{word}"}}': failures,
+        **{bucket(bound): text for bound, text in (("0.25", "0x100"), ("0.5", answered), ("+Inf", answered))},
+    }
+    pending, page = (
+        f'ALERTS{{alertname="HighRAGFailureRate",alertstate="{state}",job="tutor",severity="critical",source="app"}}'
+        for state in ("pending", "firing")
+    )
+    as_before = "abs(job:rag_retrieval_duration_seconds:p95_rate2m - 0.4875) < bool 0.001"
+    expected = [
+        (QUIET, 'ALERTS{alertname="HighRAGFailureRate"}', []),
+        (QUIET + 12 * 60, 'ALERTS{alertname="HighRAGFailureRate"}', [pending]),
+        (QUIET + 14 * 60 + STEP, 'ALERTS{alertname="HighRAGFailureRate"}', [page]),
+        *((moment, as_before, ['{job="tutor"}']) for moment in range(QUIET, QUIET + 15 * 60, STEP)),
+    ]
+
+    assert check(binaries, tmp_path, series, expected) == ""
+
+
 # One event in twenty minutes is all there is, and one of them goes wrong.
 RARE = " ".join(str(step // 40) for step in range(400))
 ONCE = " ".join(str(int(step >= 200)) for step in range(400))
