@@ -44,7 +44,7 @@ BOARD: Final = Board(
             description="Failed questions among all of a service.",
             kind="lines",
             unit="percentunit",
-            queries=(Query('job:rag_queries:error_ratio_rate2m{job=~"$service"}', "{{job}}"),),
+            queries=(Query('job:rag_queries:error_ratio_increase10m{job=~"$service"}', "{{job}}"),),
             threshold=alert("HighRAGFailureRate"),
         ),
         Panel(

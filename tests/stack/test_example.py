@@ -89,20 +89,19 @@ def test_the_example_failing_ten_times_in_a_row_pages_and_leaves_the_latency_of_
         def value(expression: str) -> float:
             return sum(sample.value for sample in backends.query(expression))
 
+        answers = []
+
         def p95_after_a_question() -> float:
-            assert ask("Why is the sky blue?") == "answered"
+            answers.append(ask("Why is the sky blue?"))
             return value(f"{P95} > 0")
 
         before = wait_for(p95_after_a_question, bool, seconds=ARRIVAL)
         assert before > 1
-        assert ask("fail") == "the index is gone"
-        # The first sample of a series is no rise to Prometheus: the other nine follow once it has that one.
-        assert wait_for(lambda: value(FAILED), bool, seconds=ARRIVAL) == 1
-        measured = value(MEASURED)
-        assert [ask("fail") for _ in range(9)] == ["the index is gone"] * 9
+        assert set(answers) == {"answered"}
+        assert [ask("fail") for _ in range(10)] == ["the index is gone"] * 10
 
         assert wait_for(lambda: value(ALERT("firing")), bool, seconds=ARRIVAL) == 1
         assert value(f"count_over_time({ALERT('pending')}[10m])") >= 1
-        assert (value(FAILED), value(MEASURED)) == (10, measured)
+        assert (value(FAILED), value(MEASURED)) == (10, len(answers))
         for extreme in ("min", "max"):  # at no time was it another
             assert value(f"{extreme}_over_time({P95}[10m])") == pytest.approx(before, rel=0.002)
