@@ -31,8 +31,8 @@ def asked(running: Running) -> Running:
     switch.switch(FAILING_GENERATION, True)
     asyncio.run(run_load(running.app, requests=16))
     switch.switch(FAILING_GENERATION, False)
-    assert wait_for(lambda: running.backends.slowest("tutor", errors=True), bool, seconds=30)
-    assert wait_for(lambda: running.backends.query("rag_queries_total"), bool, seconds=30)
+    assert wait_for(lambda: running.backends.slowest("tutor", errors=True), bool, seconds=120)
+    assert wait_for(lambda: running.backends.query("rag_queries_total"), bool, seconds=120)
     return running
 
 
@@ -80,7 +80,7 @@ def test_a_trace_that_began_elsewhere_is_among_the_slowest(asked: Running) -> No
     def roots() -> list[str]:
         return [root.name for root in asked.backends.slowest("tutor") if root.tags["trace_id"] == trace_id]
 
-    assert wait_for(roots, bool, seconds=30) == ["GET /subjects"]
+    assert wait_for(roots, bool, seconds=120) == ["GET /subjects"]
 
 
 def test_a_trace_whose_spans_did_not_all_arrive_is_incomplete(ask: Ask, asked: Running) -> None:
@@ -92,7 +92,7 @@ def test_a_trace_whose_spans_did_not_all_arrive_is_incomplete(ask: Ask, asked: R
     body = {"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": [request, child]}]}]}
     port = asked.stack.state.ports["otlp-http"]
     assert httpx2.post(f"http://127.0.0.1:{port}/v1/traces", json=body).status_code == 200
-    answer = wait_for(lambda: ask("trace", trace_id), lambda answer: answer.returncode == 0, seconds=30)
+    answer = wait_for(lambda: ask("trace", trace_id), lambda answer: answer.returncode == 0, seconds=120)
 
     assert f"incomplete: Jaeger does not have the parent {parent} of chat" in answer.stdout
 

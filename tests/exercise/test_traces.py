@@ -1,9 +1,12 @@
 """What a trace lacks is found, and a trace that lacks nothing is whole."""
 
+from dataclasses import replace
+
 import pytest
 
-from otel_tutor.tools.exercise.report import STEPS
-from otel_tutor.tools.stack.backends import Span
+from otel_tutor.tools.exercise.load import LoadResult
+from otel_tutor.tools.exercise.report import STEPS, Percentiles, Report
+from otel_tutor.tools.stack.backends import Exemplar, Span
 from otel_tutor.tools.stack.traces import gaps
 
 TREE = {  # a span, its parent and its kind
@@ -50,3 +53,21 @@ def test_what_has_two_roots_is_not_one_trace() -> None:
     another = Span("other", None, "GET /live", "tutor", 0.0, 1.0, {"span.kind": "server"})
 
     assert gaps([*spans(), another], STEPS) == ["what joins its 2 roots"]
+
+
+def test_the_demo_names_what_its_trace_lacks() -> None:
+    requests = {("POST", "/ask", 200): 1}
+    report = Report(
+        requests=requests,
+        request_rate=1.0,
+        latencies={"HTTP request": Percentiles(0.1, 0.1, 0.1)},
+        questions={"physics": 1},
+        exemplar=Exemplar({"le": "0.1"}, 0.1, "0" * 32),
+        trace=spans(),
+        logs=[{"_msg": "question ended"}],
+    )
+    load = LoadResult(requests=requests, questions={"physics": 1}, durations={}, seconds=1.0)
+    lacking = replace(report, trace=spans("rag.generation"))
+
+    assert report.missing(load) == []
+    assert lacking.missing(load) == ["the exemplar's trace lacks the parent rag.generation of chat tutor, rag.generation"]

@@ -17,6 +17,8 @@ from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.traces import gaps
 from tests.support.stack import Running
 
+# The request, the question, its search, its answer, its call to a model, and two statements each that read and that write.
+SPANS = 9
 Requests = Mapping[tuple[str, str, int], int]
 
 
@@ -58,17 +60,23 @@ def test_two_workers_count_every_request_once(running: Running) -> None:
     pytest.fail("one worker answered everything")
 
 
+@pytest.mark.timeout(600)
 def test_under_load_every_question_is_a_whole_trace(running: Running) -> None:
     """A thousand questions at once as two workers take them, and each of their traces has all of its spans."""
     asked = asyncio.run(ask(running.app, questions=1000))
     assert len(set(asked)) == 1000
 
+    def lacks(trace_id: str) -> list[str]:
+        spans = running.backends.trace(trace_id)
+        return gaps(spans, STEPS) or ([] if len(spans) == SPANS else [f"{len(spans)} of {SPANS} spans"])
+
     def incomplete() -> dict[str, list[str]]:
-        lacking = {trace_id: gaps(running.backends.trace(trace_id), STEPS) for trace_id in asked}
+        lacking = {trace_id: lacks(trace_id) for trace_id in asked}
         asked[:] = [trace_id for trace_id in asked if lacking[trace_id]]  # those that are whole are not read again
         return {trace_id: lines for trace_id, lines in lacking.items() if lines}
 
-    assert wait_for(incomplete, lambda left: not left, seconds=60, every=1) == {}
+    # On a busy machine Jaeger is minutes behind; the Collector keeps what waits on disk.
+    assert wait_for(incomplete, lambda left: not left, seconds=300, every=2) == {}
 
 
 def test_killing_the_collector_changes_no_response_and_loses_no_count(running: Running) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import httpx2
+import psutil
 import pytest
 from playwright.sync_api import sync_playwright
 from textual.pilot import Pilot
@@ -114,6 +115,20 @@ def test_keys_lead_to_alerts_budgets_traces_and_deeper(asked: Running) -> None:
         assert "left" in text(app, "list") or "no data" in text(app, "list")
         await pilot.press("a", "right", "o")
         assert "/api/v1/query?query=" in text(app, "status")
+
+    drive(asked, look)
+
+
+def test_a_key_that_is_pressed_while_log_lines_are_read_counts(asked: Running) -> None:
+    async def look(app: Top, pilot: Pilot[None]) -> None:
+        logs = psutil.Process(asked.pid("victorialogs"))
+        logs.suspend()
+        try:
+            await pilot.press("l", "b")
+        finally:
+            logs.resume()
+        await until(pilot, lambda: all(worker.is_finished for worker in app.workers))
+        assert app.query_one("#list").border_title == "Error budgets"
 
     drive(asked, look)
 

@@ -12,6 +12,7 @@ from otel_tutor.tools.stack.traces import gaps
 __all__ = ["STEPS", "Percentiles", "Report", "read_report"]
 
 _ARRIVAL_SECONDS: Final = 30  # two exports and two scrapes fit in this several times
+_TRACE_SECONDS: Final = 180  # on a busy machine Jaeger was two minutes behind, with the rest safe on the Collector's disk
 _JOB: Final = 'job="tutor"'
 _LATENCIES: Final = {
     "HTTP request": "http_request_duration_seconds",
@@ -108,8 +109,6 @@ def _slowest(backends: Backends, seconds: float) -> tuple[Exemplar | None, list[
         return None, [], []
     exemplar = max(exemplars, key=lambda exemplar: exemplar.value)
     # The spans of a trace come in several batches.
-    trace = wait_for(
-        lambda: backends.trace(exemplar.trace_id), lambda spans: not gaps(spans, STEPS), seconds=_ARRIVAL_SECONDS
-    )
+    trace = wait_for(lambda: backends.trace(exemplar.trace_id), lambda spans: not gaps(spans, STEPS), seconds=_TRACE_SECONDS)
     logs = wait_for(lambda: backends.logs_of_trace(exemplar.trace_id), bool, seconds=_ARRIVAL_SECONDS)
     return exemplar, trace, logs

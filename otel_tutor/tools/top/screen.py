@@ -147,7 +147,7 @@ class Top(App[None]):
         firing = f"{len(frame.alerts)} alerts fire" if frame.alerts else "no alert fires"
         self._say(f"{firing}; Prometheus at {self._prometheus}", bad=bool(frame.alerts))
         if self._listed == "lines":  # they arrive after their trace, and another trace may be the slowest now
-            self.action_lines()
+            self._read_lines()
 
     def _show_list(self, frame: Frame) -> None:
         lists: Mapping[str, Sequence[str]] = {
@@ -167,9 +167,13 @@ class Top(App[None]):
         if self._frame:
             self._show_list(self._frame)
 
-    @work(thread=True, exclusive=True, group="lines")
     def action_lines(self) -> None:
         """Show what was logged in the slowest trace."""
+        self.action_list("lines")
+        self._read_lines()
+
+    @work(thread=True, exclusive=True, group="lines")
+    def _read_lines(self) -> None:
         slow = self._frame.slowest if self._frame else ()
         try:
             with Backends(self._ports) as backends:
@@ -177,8 +181,13 @@ class Top(App[None]):
         except StackError as error:
             self.call_from_thread(self._say, str(error), bad=True)
         else:
-            self._lines = [f"{record['_time'][11:19]} {record['_msg']}" for record in records] or ["none"]
-            self.call_from_thread(self.action_list, "lines")
+            lines = [f"{record['_time'][11:19]} {record['_msg']}" for record in records] or ["none"]
+            self.call_from_thread(self._show_lines, lines)
+
+    def _show_lines(self, lines: list[str]) -> None:
+        """Another list may have been asked for while these were read: it stays."""
+        self._lines = lines
+        self.action_list(self._listed)
 
     def action_deeper(self) -> None:
         """Show the address where more is to be found about what has the focus."""
