@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage mutations test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check coverage mutations matrix resolution test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -23,6 +23,14 @@ coverage: .venv/ready
 # Breaks each guard between telemetry and the app in a copy of the package, and expects that a test fails.
 mutations: .venv/ready
 	$(BIN)/python -m tests.mutations
+
+# The tests in memory on each minor release of OpenTelemetry with each Python that is there or that uv can fetch: half an hour
+matrix: .venv/ready
+	$(BIN)/python -m tests.matrix
+
+# Whether the newest of 15 neighbours stay so next to otel_tutor, with uv and two releases of pip; it installs none of them
+resolution: .venv/ready
+	$(BIN)/python -m tests.resolution
 
 browser: # one test opens a page
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } \

@@ -16,7 +16,9 @@ from starlette.types import Message
 import otel_tutor
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.testing import Capture
+from tests.support.versions import SDK
 
+RECORDED = "record" if SDK >= (1, 45, 2) else "aggregate"  # a capture reads deltas, which it keeps no place for
 CALLS = {"start_span", "set_attributes", "set_attribute", "set_status", "add_event", "record", "aggregate", "add", "end"}
 
 
@@ -46,7 +48,7 @@ def test_a_request_is_one_span_one_measurement_and_two_changes_of_the_span(captu
     otel_tutor.configure(app)
     get(app)  # the first request makes what is then kept
 
-    assert sdk_calls(lambda: get(app)) == {"start_span": 1, "set_attributes": 1, "aggregate": 1, "end": 1}
+    assert sdk_calls(lambda: get(app)) == {"start_span": 1, "set_attributes": 1, RECORDED: 1, "end": 1}
 
 
 def get(app: Starlette) -> None:
@@ -66,4 +68,4 @@ def test_a_question_recorded_is_a_count_and_three_measurements(captured: Capture
     metrics_collector.track_rag_query("physics", 0.1, 3, 0.2)
     calls = sdk_calls(lambda: metrics_collector.track_rag_query("physics", 0.1, 3, 0.2))
 
-    assert calls == {"add": 1, "aggregate": 3}
+    assert calls == {"add": 1, RECORDED: 3}

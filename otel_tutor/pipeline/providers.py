@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordLimits
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
@@ -89,8 +89,7 @@ class Providers:
         readers: list[MetricReader] = [PeriodicExportingMetricReader(each, interval) for each in exporters.metrics]
         if exporters.reader:
             readers.append(exporters.reader)
-        log_limits = LogRecordLimits(max_log_record_attribute_length=settings.log_value_limit)
-        logger = LoggerProvider(resource=resource, shutdown_on_exit=False, log_record_limits=log_limits)
+        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
         for log_processor in (ValidLogs(settings.log_value_limit), *logs):
             logger.add_log_record_processor(log_processor)
         parts: list[Any] = [logger]

@@ -63,7 +63,7 @@ __all__ = [
 ]
 
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
-Remembered = dict[Any, list[Any]]  # attributes, and the aggregations that they lead to
+Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
 
 # Scale 4 makes a bucket 4.4 % wide, and 640 of them span twelve decades: 1 µs to 11 days, or 1 to 10^12 tokens. A histogram
 # that starts finer, or holds less, has to widen as its range grows, and then counts of Prometheus buckets go down.
@@ -132,14 +132,16 @@ def _remembering(histogram: Any, known: Remembered) -> Recorder:
     """Record where the first measurement with the same attributes was recorded, without copying and hashing them again."""
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
-    should_sample = histogram._measurement_consumer._sdk_config.exemplar_filter.should_sample
+    consumer = histogram._measurement_consumer
+    should_sample = consumer._sdk_config.exemplar_filter.should_sample
 
     def record(value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
         key = tuple(attributes.items())
-        aggregations = known.get(key)
-        if aggregations is None:
+        readers, aggregations = known.get(key, (None, ()))
+        if not aggregations or readers is not consumer._reader_storages:  # it is another when a reader was added
             histogram.record(value, attributes, within)
-            known[key] = _aggregations(histogram, attributes)
+            if readers is not consumer._reader_storages:
+                known[key] = _aggregations(histogram, attributes)
             return
         within = within or context.get_current()
         now = time_ns()
@@ -154,37 +156,58 @@ def _remembering(histogram: Any, known: Remembered) -> Recorder:
     return record
 
 
-def _aggregations(histogram: Any, attributes: Mapping[str, Any]) -> list[Any]:
-    """Where the SDK keeps what is recorded with these attributes, for each reader and view."""
-    from opentelemetry.sdk.metrics._internal._view_instrument_match import _hash_attributes
+def _aggregations(histogram: Any, attributes: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """The SDK's readers, and where it keeps what is recorded with these attributes for each of their views.
 
-    return [
-        match._attributes_aggregation[_hash_attributes(dict(attributes))]
-        for storage in histogram._measurement_consumer._reader_storages.values()
-        for match in storage._get_or_init_view_instrument_match(histogram)
-    ]
+    There is no such place where the SDK starts again at every export, or counts the attributes together with others: both
+    came with 1.45.2. Then the SDK has to look it up each time.
+    """
+    readers = histogram._measurement_consumer._reader_storages
+    key = _key_of(attributes)
+    matches = [match for storage in readers.values() for match in storage._get_or_init_view_instrument_match(histogram)]
+    aggregations = [match._attributes_aggregation.get(key) for match in matches]
+    lasting = None not in aggregations and not any(getattr(match, "_reset_on_collect", False) for match in matches)
+    return readers, aggregations if lasting else []
+
+
+def _key_of(attributes: Mapping[str, Any]) -> object:
+    try:
+        from opentelemetry.sdk.metrics._internal._view_instrument_match import _hash_attributes
+    except ImportError:  # before 1.45
+        return frozenset(attributes.items())
+    return _hash_attributes(dict(attributes))
 
 
 def _records_as_the_sdk_does() -> bool:
+    """Whether what is exported is the same, as totals and as deltas, and totals are looked up once only."""
+    known: Remembered = {}
+
     def remembering(histogram: Any) -> Recorder:
-        return _remembering(histogram, {})
+        known.clear()
+        return _remembering(histogram, known)
 
     def plain(histogram: Any) -> Recorder:
         return histogram.record  # type: ignore[no-any-return]  # a histogram of the SDK, whose private parts types leave out
 
-    return _three_records(remembering) == _three_records(plain)
+    return all(
+        _exports(remembering, temporality) == _exports(plain, temporality)
+        for temporality in (AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE)
+    ) and all(aggregations for _, aggregations in known.values())
 
 
-def _three_records(recorder: Callable[[Any], Recorder]) -> object:
-    """What is exported of three measurements inside a sampled span, exemplars included and times left out."""
-    scratch = _Scratch(InMemoryMetricReader())
+def _exports(recorder: Callable[[Any], Recorder], temporality: AggregationTemporality) -> list[object]:
+    """What two exports have of measurements inside a sampled span, exemplars included and times left out."""
+    scratch = _Scratch(InMemoryMetricReader(preferred_temporality={SDKHistogram: temporality}))
     record = recorder(scratch.histogram)
     span = NonRecordingSpan(SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
-    for value in (1.0, 2.0, 3.0):
-        record(value, {"key": "value"}, trace.set_span_in_context(span))
-    point = scratch.point()
-    exemplars = [(exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars]
-    return dict(point.attributes), point.count, point.sum, list(point.bucket_counts), exemplars
+    exported: list[object] = []
+    for values in ((1.0, 2.0, 3.0), (4.0, 5.0)):
+        for value in values:
+            record(value, {"key": "value"}, trace.set_span_in_context(span))
+        point = scratch.point()
+        exemplars = [(exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars]
+        exported.append((dict(point.attributes), point.count, point.sum, list(point.bucket_counts), exemplars))
+    return exported
 
 
 class _Scratch:
@@ -294,11 +317,42 @@ def update_resource(providers: Iterable[Any], resource: Callable[[], Resource]) 
     if is_usable(FORKED_NAME):
         own = resource()
         for provider in providers:
-            provider._update_resource(own)
+            _add_to_resource(provider, own)
 
 
-def _can_update_resource() -> bool:
-    return all(callable(provider._update_resource) for provider in (MeterProvider, TracerProvider, LoggerProvider))
+def _add_to_resource(provider: Any, own: Resource) -> None:
+    if hasattr(provider, "_update_resource"):  # from 1.44 on
+        provider._update_resource(own)
+        return
+    if isinstance(provider, MeterProvider):
+        provider = provider._sdk_config
+        _replace(provider, "resource", provider.resource.merge(own))
+        return
+    merged = provider.resource.merge(own)
+    _replace(provider, "_resource", merged)
+    if isinstance(provider, TracerProvider):
+        for tracer in provider._tracers.values():
+            _replace(tracer, "resource", merged)
+    else:
+        for logger in provider._active_loggers:
+            _replace(logger, "_resource", merged)
+
+
+def _exports_under_another_name() -> bool:
+    """Whether a span, a metric and a log record have it, of a tracer, meter and logger that were there before as well."""
+    before, after = Resource({"name": "parent"}), Resource({"name": "child"})
+    tracers, loggers = (
+        TracerProvider(resource=before, shutdown_on_exit=False),
+        LoggerProvider(before, shutdown_on_exit=False),
+    )
+    tracer, logger, scratch = tracers.get_tracer("scratch"), loggers.get_logger("scratch"), _Scratch(InMemoryMetricReader())
+    for provider in (tracers, loggers, scratch.provider):
+        _add_to_resource(provider, after)
+    span: Any = tracer.start_span("scratch")
+    scratch.histogram.record(1.0)
+    metric = scratch.reader.get_metrics_data().resource_metrics[0]
+    named: list[Any] = [span, metric, logger, tracers.get_tracer("later").start_span("scratch"), loggers.get_logger("later")]
+    return all(signal.resource.attributes["name"] == "child" for signal in named)
 
 
 def reconnect(exporters: Iterable[object]) -> None:
@@ -444,9 +498,9 @@ FORKED_COUNTS: Final = WorkAround(
 FORKED_NAME: Final = WorkAround(
     name="name of a forked child",
     distribution="opentelemetry-sdk",
-    reason="opentelemetry-sdk 1.45 gives a child a random service.instance.id, so that each restart leaves a ghost behind.",
-    instead="a forked child has the random service.instance.id that the SDK gives it",
-    works=_can_update_resource,
+    reason="opentelemetry-sdk 1.44 gives a child a random service.instance.id, so each restart leaves a ghost; 1.43 none.",
+    instead="a forked child has the service.instance.id that the SDK gives it: a random one, in 1.43 its parent's",
+    works=_exports_under_another_name,
 )
 FORKED_CONNECTION: Final = WorkAround(
     name="connection of a forked child",

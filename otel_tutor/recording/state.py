@@ -51,7 +51,7 @@ class _State:
         self.histograms: dict[str, Any] = {}  # these three by the instrument's name
         self.recorders: dict[str, Any] = {}
         self.counters: dict[str, Any] = {}
-        self.remembered: list[dict[Any, list[Any]]] = []  # aggregations by attributes, one for each recorder
+        self.remembered: list[dict[Any, tuple[Any, list[Any]]]] = []  # aggregations by attributes, one for each recorder
         self.engines: WeakSet[Any] = WeakSet()
         self.loops: WeakSet[Any] = WeakSet()
         self.health_services: WeakSet[Any] = WeakSet()

@@ -2,18 +2,19 @@
 
 import random
 
+import pytest
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 
 from otel_tutor.pipeline.upstream import cached_recording, forget_counts, histogram_aggregation
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
 
 
-def collected(cached: bool) -> str:
+def collected(cached: bool, temporality: AggregationTemporality) -> str:
     """What is exported of the same random measurements, times and exemplars left out."""
-    reader = InMemoryMetricReader(preferred_aggregation={Histogram: histogram_aggregation()})
+    reader = InMemoryMetricReader({Histogram: temporality}, {Histogram: histogram_aggregation()})
     histogram = MeterProvider([reader], shutdown_on_exit=False).get_meter("test").create_histogram("h")
     record = cached_recording(histogram) if cached else histogram.record
     chance, exported = random.Random(7), []
@@ -27,8 +28,30 @@ def collected(cached: bool) -> str:
     return str(exported)
 
 
-def test_every_export_is_the_same_either_way() -> None:
-    assert collected(cached=True) == collected(cached=False)
+@pytest.mark.parametrize("temporality", [AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA])
+def test_every_export_is_the_same_either_way(temporality: AggregationTemporality) -> None:
+    assert collected(cached=True, temporality=temporality) == collected(cached=False, temporality=temporality)
+
+
+def test_a_reader_that_is_added_later_gets_every_measurement_from_then_on() -> None:
+    first, later = InMemoryMetricReader(), InMemoryMetricReader()
+    provider = MeterProvider([first], shutdown_on_exit=False)
+    record = cached_recording(provider.get_meter("test").create_histogram("h"))
+    record(1.0, {"a": "b"}, None)
+    record(1.0, {"a": "b"}, None)
+    provider.add_metric_reader(later)
+    record(1.0, {"a": "b"}, None)
+    record(1.0, {"a": "b"}, None)
+
+    assert [count(reader) for reader in (first, later)] == [4, 2]
+
+
+def count(reader: InMemoryMetricReader) -> int:
+    """How many measurements an export has of the only histogram."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    return int(point.count)  # type: ignore[union-attr]  # a histogram
 
 
 def test_it_is_cached_recording_that_is_tested() -> None:
@@ -53,9 +76,7 @@ def test_a_forked_child_forgets_what_was_counted_and_counts_on() -> None:
     record(1.0, {"a": "b"}, None)
     record(1.0, {"a": "b"}, None)
 
-    data = reader.get_metrics_data()
-    assert data is not None
-    assert data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].count == 2  # type: ignore[union-attr]  # a histogram
+    assert count(reader) == 2
 
 
 def test_cached_recording_keeps_exemplars(captured: Capture) -> None:

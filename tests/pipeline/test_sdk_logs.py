@@ -12,6 +12,7 @@ import otel_tutor
 from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
+from tests.support.versions import SDK
 
 
 @pytest.fixture
@@ -48,9 +49,9 @@ def test_another_message_of_the_sdk_keeps_its_words_and_is_shown_once_a_minute(c
         span.set_attributes({f"key {number}": 1 for number in range(130)})
     span.set_attribute("late", 1)
 
-    assert len(shown) == 2
-    assert shown[0].startswith("opentelemetry.attributes: Attributes dict is full.")
-    assert shown[1] == "opentelemetry.sdk.trace: Setting attribute on ended span."
+    assert shown[-1] == "opentelemetry.sdk.trace: Setting attribute on ended span."
+    assert len(shown) == (2 if SDK >= (1, 45) else 1)
+    assert SDK < (1, 45) or shown[0].startswith("opentelemetry.attributes: Attributes dict is full.")  # or silent
 
 
 def test_a_dependency_that_ends_in_another_context_is_no_alarm(captured: Capture, shown: list[str]) -> None:
