@@ -33,7 +33,7 @@ extensions: {bearertokenauth: {token: secret}}
 receivers: {otlp: {protocols: {grpc: {auth: {authenticator: bearertokenauth}}}}}
 service: {extensions: [health_check, file_storage, bearertokenauth]}
 """
-_NO_MEMORY = "processors: {memory_limiter: {limit_mib: 1, spike_limit_mib: 0}}"
+_NO_MEMORY = "processors: {memory_limiter: {check_interval: 10ms, limit_mib: 1, spike_limit_mib: 0}}"  # at once
 _NOWHERE = (
     "exporters: {otlp_http/victorialogs: {logs_endpoint: 'http://127.0.0.1:${env:OTEL_TUTOR_PROMETHEUS_PORT}/nowhere'}}"
 )
