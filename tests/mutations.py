@@ -159,7 +159,7 @@ MUTATIONS: Final = (
     forced("cached recording", "_records_as_the_sdk_does"),
     forced("steady histograms", "_keeps_its_scale"),
     forced("counts of a forked child", "_starts_at_zero"),
-    forced("the name of a forked child", "_can_update_resource"),
+    forced("the name of a forked child", "_exports_under_another_name"),
     forced("the connection of a forked child", "_can_reconnect"),
     forced("spans of one engine", "_names_spans"),
     forced("frozen times of spans", "_freezes_spans"),
