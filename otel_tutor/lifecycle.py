@@ -4,6 +4,7 @@ import atexit
 import functools
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
 from otel_tutor.instrumentation.threads import propagate_context
 from otel_tutor.recording.instruments import observe_overflow, set_recorder_factory
+from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
 
@@ -74,7 +76,8 @@ def configure(
     - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
 
     Where another library has set providers before, they are joined: they keep their resource, and pass what is recorded to
-    our exporters as well. A provider that takes none is named in one line of log, and its own records do not reach us.
+    our exporters as well. A provider that takes none is named in one line of log. Then what is recorded here goes past it to
+    our exporters, and its own records do not reach us.
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
@@ -109,7 +112,7 @@ def flush(timeout: float = SHUTDOWN_SECONDS) -> bool:
         raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
     if state.providers is None or state.captures:  # in memory it is there already, and a flush would drop it
         return True
-    return bool(state.providers.flush(timeout))
+    return bool(state.providers.flush(min(timeout, threading.TIMEOUT_MAX)))
 
 
 def shutdown() -> None:
@@ -158,7 +161,8 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     make_resource = functools.partial(pipeline.make_resource, settings)
     built = pipeline.Providers.build(settings, exporters or pipeline.make_exporters(settings), make_resource(), neighbours)
     built.make_global()
-    state.meter_provider = built.meter
+    state.meter_provider, state.tracer_provider = built.meter, built.tracer
+    tracer.cache_clear()
     line, is_to_fix = neighbours.describe(settings)
     if line:
         _log.log(logging.WARNING if is_to_fix else logging.INFO, "%s", line)

@@ -18,8 +18,10 @@ __all__ = ["Settings", "data_folder", "shipped_config_dir"]
 
 GRPC: Final = "grpc"
 HTTP: Final = "http/protobuf"
-DEFAULT_ENDPOINT: Final = "http://localhost:4317"
-DEFAULT_HTTP_ENDPOINT: Final = "http://localhost:4318"
+_GRPC_PORT: Final = 4317
+_HTTP_PORT: Final = 4318
+DEFAULT_ENDPOINT: Final = f"http://localhost:{_GRPC_PORT}"
+DEFAULT_HTTP_ENDPOINT: Final = f"http://localhost:{_HTTP_PORT}"
 DEFAULT_SERVICE_NAME: Final = "tutor"
 # Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
@@ -28,9 +30,7 @@ DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
-_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
-_GRPC_PORT: Final = 4317
-_HTTP_PORT: Final = 4318
+_SIGNALS: Final = ("traces", "metrics", "logs")
 
 
 def shipped_config_dir() -> Path:
@@ -89,11 +89,11 @@ class Settings:
         for name, value in (("service_name", service_name), ("endpoint", endpoint)):
             if value is not None and not (isinstance(value, str) and value.strip()):
                 raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
-        exporters = {signal.lower(): _exporters(environ, signal) for signal in _SIGNALS}
-        protocols = {signal.lower(): _protocol(environ, signal, exporters[signal.lower()]) for signal in _SIGNALS}
-        own_endpoints = frozenset(signal.lower() for signal in _SIGNALS if environ.get(_own_endpoint(signal)))
+        exporters = {signal: _exporters(environ, signal) for signal in _SIGNALS}
+        protocols = {signal: _protocol(environ, signal, exporters[signal]) for signal in _SIGNALS}
+        own_endpoints = frozenset(signal for signal in _SIGNALS if environ.get(_own_endpoint(signal)))
         for signal in sorted(own_endpoints):
-            name = _own_endpoint(signal.upper())
+            name = _own_endpoint(signal)
             _check_endpoint(environ[name], name, {protocols[signal]})
         shared = {protocols[signal] for signal in protocols.keys() - own_endpoints if "otlp" in exporters[signal]}
         if collector := endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
@@ -151,7 +151,7 @@ def _limit(source: str, name: object, limit: object) -> int:
 
 
 def _own_endpoint(signal: str) -> str:
-    return f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"
+    return f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
 
 
 def _check_endpoint(value: str, name: str, protocols: Set[str]) -> None:
@@ -163,21 +163,24 @@ def _check_endpoint(value: str, name: str, protocols: Set[str]) -> None:
         raise ConfigurationError(f"{name}={value!r} is not a URL ({error}): use e.g. {DEFAULT_ENDPOINT}") from None
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ConfigurationError(
-            f"{name}={value!r} has no usable scheme and host: use http://host:4317, or https://host:4317 for TLS"
+            f"{name}={value!r} has no usable scheme and host: "
+            f"use http://host:{_GRPC_PORT}, or https://host:{_GRPC_PORT} for TLS"
         )
     if port == _HTTP_PORT and GRPC in protocols:
         raise ConfigurationError(
-            f"{name}={value!r} is the port of OTLP over HTTP: use port 4317, or set OTEL_EXPORTER_OTLP_PROTOCOL={HTTP}"
+            f"{name}={value!r} is the port of OTLP over HTTP: "
+            f"use port {_GRPC_PORT}, or set OTEL_EXPORTER_OTLP_PROTOCOL={HTTP}"
         )
     if port == _GRPC_PORT and HTTP in protocols:
         raise ConfigurationError(
-            f"{name}={value!r} is the port of OTLP over gRPC: use port 4318, or set OTEL_EXPORTER_OTLP_PROTOCOL={GRPC}"
+            f"{name}={value!r} is the port of OTLP over gRPC: "
+            f"use port {_HTTP_PORT}, or set OTEL_EXPORTER_OTLP_PROTOCOL={GRPC}"
         )
 
 
 def _protocol(environ: Mapping[str, str], signal: str, exporters: Set[str]) -> str:
     """How a signal is sent. Raises ConfigurationError where it is sent and cannot be in this way."""
-    names = (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
     name = next((name for name in names if environ.get(name, "").strip()), names[1])
     protocol = environ.get(name, "").strip() or GRPC
     if protocol not in {GRPC, HTTP}:
@@ -203,7 +206,7 @@ def _number(environ: Mapping[str, str], name: str, default: int, unit: str, leas
 
 def _exporters(environ: Mapping[str, str], signal: str) -> frozenset[str]:
     """Which exporters get a signal: the names of a list, as the specification has it."""
-    name = f"OTEL_{signal}_EXPORTER"
+    name = f"OTEL_{signal.upper()}_EXPORTER"
     value = environ.get(name, "").strip() or "otlp"
     names = {part.strip().lower() for part in value.split(",")} - {""}
     if unknown := names - {"otlp", "console", "none"}:

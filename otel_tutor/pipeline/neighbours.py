@@ -1,6 +1,7 @@
 """Providers that another library has set before: they get what is recorded, and pass it to our exporters as well."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,16 +12,33 @@ from otel_tutor.settings import Settings
 
 __all__ = ["Neighbour", "Neighbours"]
 
+_log: Final = logging.getLogger("otel_tutor")
+
 _DEFAULTS: Final = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")  # where the API's own are
 _WRAPPERS: Final = 3  # around a provider of the SDK; logfire has one
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Neighbour:
-    """A provider that was set before: `provider` takes processors or readers, or is None where nothing does."""
+    """A provider that was set before, and `add`, which gives it a processor or reader; None where it takes none."""
 
     owner: str
     provider: Any
+    add: Callable[[Any], object] | None
+    is_joined: bool = False
+
+    def join(self, parts: Iterable[Any]) -> Any:
+        """Have it pass what it records to these processors or readers as well. Returns it, or None where that fails."""
+        if self.add is None:
+            return None
+        try:
+            for part in parts:
+                self.add(part)
+        except Exception as error:
+            _log.warning("%s takes no %s: %s: %s", self.owner, type(part).__name__, type(error).__name__, error)
+            return None
+        self.is_joined = True
+        return self.provider
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -51,13 +69,13 @@ class Neighbours:
         return (self.tracer.attributes.get(SERVICE_NAME) if self.tracer else None) or None
 
     def describe(self, settings: Settings) -> tuple[str, bool]:
-        """One line on whose guest this process is and what could not be joined, and whether there is anything to fix."""
+        """One line on the providers that were joined and those that were not, and whether there is anything to fix."""
         by_signal = {"traces": self.tracer, "metrics": self.meter, "logs": self.logger}
         present = {f"{signal} ({other.owner})": other for signal, other in by_signal.items() if other is not None}
         if not present:
             return "", False
-        joined = [name for name, other in present.items() if other.provider is not None]
-        apart = [name for name, other in present.items() if other.provider is None]
+        joined = [name for name, other in present.items() if other.is_joined]
+        apart = [name for name, other in present.items() if not other.is_joined]
         lacking = self._lacking(settings)
         parts = [
             f"providers were set before configure(): joined {', '.join(joined) or 'none'}",
@@ -83,7 +101,7 @@ def _neighbour(provider: Any, method: str) -> Neighbour | None:
         return None
     owner = f"{kind.__module__}.{kind.__qualname__}"
     for _ in range(_WRAPPERS):
-        if callable(getattr(provider, method, None)):
-            return Neighbour(owner, provider)
+        if callable(add := getattr(provider, method, None)):
+            return Neighbour(owner, provider, add)
         provider = getattr(provider, "provider", None)
-    return Neighbour(owner, None)
+    return Neighbour(owner, None, None)

@@ -34,6 +34,12 @@ class _Session(requests.Session):
         self.content = b""  # of the last response
         self._process = os.getpid()
 
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Settings of a request, of which `OTEL_EXPORTER_OTLP_CERTIFICATE` comes before `REQUESTS_CA_BUNDLE`."""
+        if verify is None and isinstance(self.verify, str):
+            verify = self.verify
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request. A refusal for its content is kept, and reads as success: there is nothing left to try again."""
         if os.getpid() != self._process:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
@@ -59,8 +59,8 @@ class _Part(Protocol):
 class Providers:
     """The running pipeline of this process.
 
-    tracer, meter: ours, or a neighbour's that has taken our processors or reader. logger: ours, for stdlib logging; the
-    records of a neighbour's come by a processor of ours.
+    tracer, meter: ours, or a neighbour's that has taken our processors or readers. logger: ours, for stdlib logging; the
+    records of a neighbour's come by our processors.
     """
 
     tracer: Any
@@ -89,28 +89,15 @@ class Providers:
         readers: list[MetricReader] = [PeriodicExportingMetricReader(each, interval) for each in exporters.metrics]
         if exporters.reader:
             readers.append(exporters.reader)
-        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        for log_processor in (ValidLogs(settings.log_value_limit), *logs):
-            logger.add_log_record_processor(log_processor)
-        parts: list[Any] = [logger]
-        if neighbours.logger and neighbours.logger.provider:
-            for log_processor in logs:
-                neighbours.logger.provider.add_log_record_processor(log_processor)
-        if tracer := neighbours.tracer and neighbours.tracer.provider:
-            for processor in spans:
-                tracer.add_span_processor(processor)
-            parts += spans
-        else:
-            tracer = _tracer_provider(settings, exporters, resource, spans)
-            parts.append(tracer)
-        if meter := neighbours.meter and neighbours.meter.provider:
-            for reader in readers:
-                meter.add_metric_reader(reader)
-            parts += readers
-        else:
-            meter = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-            parts.append(meter)
-        ours = [provider for provider in (tracer, meter, logger) if provider in parts]
+        joined_tracer = neighbours.tracer and neighbours.tracer.join(spans)
+        joined_meter = neighbours.meter and neighbours.meter.join(readers)
+        if neighbours.logger:
+            neighbours.logger.join(logs)
+        tracer = joined_tracer or _tracer_provider(settings, exporters, resource, spans)
+        meter = joined_meter or MeterProvider(readers, resource=resource, shutdown_on_exit=False)
+        logger = _logger_provider(settings, resource, logs)
+        ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
+        parts = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
         return cls(tracer, meter, logger, exporters, neighbours, ours, parts)
 
     def make_global(self) -> None:
@@ -170,6 +157,13 @@ def _tracer_provider(
     for processor in processors:
         tracer.add_span_processor(processor)
     return tracer
+
+
+def _logger_provider(settings: Settings, resource: Resource, processors: Iterable[LogRecordProcessor]) -> LoggerProvider:
+    logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
+    for processor in (ValidLogs(settings.log_value_limit), *processors):
+        logger.add_log_record_processor(processor)
+    return logger
 
 
 class _Stopper(threading.Thread):

@@ -172,7 +172,7 @@ def _valid_link(link: Link) -> Link:
 
 
 class Logs:
-    """Log records; `LogLimits` has made their values valid as they were written."""
+    """Log records; `ValidLogs` has made their values valid as they were written."""
 
     name: Final = "logs"
     record: Final = "log record"

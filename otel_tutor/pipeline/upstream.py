@@ -44,6 +44,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tutor.catalogue import DB_OPERATION
+from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.sql import keyword
 from otel_tutor.recording.state import state
 
@@ -406,7 +407,7 @@ def trace_engine(engine: Any) -> None:
     """Make a client span of each statement of a SQLAlchemy engine."""
     if is_usable(ENGINE_SPANS):
         # Its connection counter costs four SDK calls a checkout for what the pool knows anyway: it gets none to count with.
-        _engine_tracer()(trace.get_tracer("otel_tutor"), engine, metrics.NoOpUpDownCounter("unused"))
+        _engine_tracer()(tracer(), engine, metrics.NoOpUpDownCounter("unused"))
         return
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
@@ -414,7 +415,8 @@ def trace_engine(engine: Any) -> None:
     if instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.uninstrument()  # it takes engines only once: a later one comes with all the others
     # It declares SQLAlchemy 2.1 unsupported, and works with it.
-    instrumentor.instrument(engines=list(state.engines), meter_provider=metrics.NoOpMeterProvider(), skip_dep_check=True)
+    providers = {"tracer_provider": state.tracer_provider, "meter_provider": metrics.NoOpMeterProvider()}
+    instrumentor.instrument(engines=list(state.engines), skip_dep_check=True, **providers)
 
 
 @functools.cache

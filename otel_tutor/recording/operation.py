@@ -21,6 +21,7 @@ from otel_tutor.recording.decoration import instrument
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
+from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
 
 __all__ = ["Attached", "Attributes", "Block", "Operation", "current_operation", "tracer", "was_cancelled"]
@@ -31,8 +32,8 @@ OnEnd = Callable[[float, BaseException | None], None]
 
 @functools.cache
 def tracer() -> trace.Tracer:
-    """The tracer of everything that is traced here. Taken before `configure()`, it traces nothing until then."""
-    return trace.get_tracer("otel_tutor")
+    """The tracer of everything that is traced here. Until `configure()`, which clears this cache, it traces nothing."""
+    return trace.get_tracer("otel_tutor", tracer_provider=state.tracer_provider)
 
 
 class Operation:

@@ -42,6 +42,7 @@ class _State:
         self.captures = False  # telemetry stays in memory, for tests
         self.providers: Any = None
         self.meter_provider: Any = None  # of our instruments; None for the process's
+        self.tracer_provider: Any = None  # of our spans; likewise
         self.lease: Any = None  # the lock on this process's number
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed

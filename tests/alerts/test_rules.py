@@ -272,7 +272,7 @@ STAYS, GOES = "1x200", "1x40 0x160"
 def test_what_cannot_be_reached_from_outside_is_one_page(
     binaries: Binaries, tmp_path: Path, app: str | None, collector: str, pages: list[str]
 ) -> None:
-    """Without the Collector no one knows about the app: its page inhibits APIDown, and the probe has one of its own."""
+    """Without the Collector no one knows about the app: CollectorDown inhibits APIDown, and the probe pages by itself."""
     series = {f"probe_success{PROBE}": GOES, 'up{job="app"}': collector, 'up{job="collector"}': collector}
     series |= {'event_loop_lag_seconds_count{job="tutor",instance="a"}': app} if app else {}
     paged = 'group by (alertname) (ALERTS{alertstate="firing",severity="critical",alertname!="ErrorBudgetBurn"})'

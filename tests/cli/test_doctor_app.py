@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,23 @@ def test_an_app_that_configures_itself_is_followed_under_its_own_name(running: R
     assert "ok    app" in answer.stdout
     assert "note" not in answer.stdout
     assert running.backends.query('otel_tutor_doctor_duration_seconds_count{job="lessons"}')
+
+
+def test_a_library_that_set_a_provider_before_is_named(running: Running, consult: Consult) -> None:
+    guest = """
+    from opentelemetry import trace
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    trace.set_tracer_provider(TracerProvider(resource=Resource.create({"service.name": "lessons"})))
+    otel_tutor.configure(app, service_name="lessons")
+    """
+    answer = consult(textwrap.dedent(guest), "lessons:app")
+
+    assert answer.returncode == 0, answer.stderr
+    assert "ok    app" in answer.stdout
+    assert f"{CAUSES['guest'].cause} (" in answer.stdout
+    assert "joined traces (opentelemetry.sdk.trace.TracerProvider)" in answer.stdout
 
 
 @pytest.mark.parametrize("how", ["app.add_middleware(OpenTelemetryMiddleware)", "app = OpenTelemetryMiddleware(app)"])

@@ -12,8 +12,9 @@ import trio
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from otel_tutor.health import HealthCheck, HealthService, HealthStatus, SyncHealthCheck, drain_on_sigterm, health_routes
+from otel_tutor.health import HealthCheck, HealthService, HealthStatus, drain_on_sigterm, health_routes
 from otel_tutor.testing import Capture
+from tests.support.health import Hanging
 
 HEALTHY = {"status": HealthStatus.HEALTHY}
 
@@ -36,18 +37,6 @@ class Waiting(HealthCheck):
 
     async def check(self) -> dict[str, Any]:
         await trio.sleep_forever()
-        return HEALTHY
-
-
-class Hanging(SyncHealthCheck):
-    """Blocks its thread until the test is over."""
-
-    def __init__(self, released: threading.Event, **options: Any) -> None:
-        super().__init__("hanging", **options)
-        self.released = released
-
-    def check_sync(self) -> dict[str, Any]:
-        self.released.wait()
         return HEALTHY
 
 

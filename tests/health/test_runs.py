@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from otel_tutor.health import HealthCheck, HealthService, HealthStatus, SyncHealthCheck
+from otel_tutor.health import HealthCheck, HealthService, HealthStatus
 from tests.support.fork import in_a_fork
+from tests.support.health import Hanging
 
 HEALTHY = {"status": HealthStatus.HEALTHY}
 
@@ -34,18 +35,6 @@ class Answering(HealthCheck):
         """Return when a run is under way."""
         while not self.runs:
             await asyncio.sleep(0)
-
-
-class Hanging(SyncHealthCheck):
-    """Blocks its thread until the test is over."""
-
-    def __init__(self, released: threading.Event, **options: Any) -> None:
-        super().__init__("hanging", **options)
-        self.released = released
-
-    def check_sync(self) -> dict[str, Any]:
-        self.released.wait()
-        return HEALTHY
 
 
 class Stubborn(HealthCheck):

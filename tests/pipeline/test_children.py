@@ -1,5 +1,6 @@
 """What children of multiprocessing record arrives, however they are started and however they end."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -132,6 +133,7 @@ print(otel_tutor.flush())
 otel_tutor.configure(endpoint="http://127.0.0.1:9")
 metrics_collector.track_rag_query("physics", 0.1, 3)
 print(otel_tutor.flush(timeout=0.2))
+print(otel_tutor.flush(timeout=float("inf")))
 try:
     otel_tutor.flush(timeout="soon")
 except otel_tutor.ConfigurationError as error:
@@ -139,4 +141,27 @@ except otel_tutor.ConfigurationError as error:
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
 
-    assert result.stdout.splitlines() == ["True", "False", "timeout='soon' is not a number of seconds from 0: pass e.g. 3.0"]
+    assert result.stdout.splitlines() == [
+        "True",
+        "False",
+        "True",
+        "timeout='soon' is not a number of seconds from 0: pass e.g. 3.0",
+    ]
+
+
+def test_the_console_shows_what_it_is_given_and_the_collector_gets_it_too(received: Receiver) -> None:
+    program = """
+import sys
+import otel_tutor
+from otel_tutor.tracing import trace_operation
+otel_tutor.configure(endpoint=sys.argv[1])
+with trace_operation("lesson"):
+    pass
+otel_tutor.flush(timeout=30)
+"""
+    command = [sys.executable, "-c", program, received.address]
+    environment = {**os.environ, "OTEL_TRACES_EXPORTER": "console,otlp"}
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+
+    assert '"name": "lesson"' in result.stdout
+    assert [span.name for span in received.spans] == ["lesson"]

@@ -62,7 +62,7 @@ print(json.dumps({
 def run(received: Receiver, *parts: str, **environ: str) -> tuple[dict[str, Any], str]:
     """What the neighbour's exporters got of the program, and what it logged."""
     program = "".join(map(textwrap.dedent, parts))
-    strict = [] if "PYTHONPATH" in environ else ["-W", "error"]  # of ours; what another library warns of is its affair
+    strict = [] if "PYTHONPATH" in environ else ["-W", "error"]  # of ours; another library may warn
     command = [sys.executable, *strict, "-c", program, received.address]
     environment = {**os.environ, **environ}
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
@@ -115,12 +115,32 @@ def test_providers_that_take_nothing_stop_no_app_and_are_named(received: Receive
     class Closed(metrics.MeterProvider):
         def get_meter(self, *args, **kwargs):
             return metrics.NoOpMeterProvider().get_meter("closed")
+    class ClosedTracer(trace.TracerProvider):
+        def get_tracer(self, *args, **kwargs):
+            return trace.NoOpTracer()
+    trace.set_tracer_provider(ClosedTracer())
     metrics.set_meter_provider(Closed())
     """
     _, logged = run(received, PROVIDERS, closed, CONFIGURE, ASK)
 
-    assert_received_once(received, "tutor")
-    assert "metrics (__main__.Closed) cannot be joined: call otel_tutor.configure() first" in logged
+    assert [span.name for span in received.spans] == ["rag.query"]
+    assert [point.as_int or point.as_double for point in received.points["rag.queries"]] == [1]
+    assert received.bodies == ["asked"]
+    (line,) = [line for line in logged.splitlines() if "providers were set before" in line]
+    assert "joined none; traces (__main__.ClosedTracer), metrics (__main__.Closed) cannot be joined: call otel_" in line
+
+
+def test_a_provider_that_refuses_what_it_is_given_stops_no_app(received: Receiver) -> None:
+    refusing = """
+    class Refusing(TracerProvider):
+        def add_span_processor(self, processor):
+            raise RuntimeError("no more")
+    trace.set_tracer_provider(Refusing(resource=theirs))
+    """
+    _, logged = run(received, PROVIDERS, refusing, CONFIGURE, ASK)
+
+    assert [span.name for span in received.spans] == ["rag.query"]
+    assert "__main__.Refusing takes no BatchSpanProcessor: RuntimeError: no more" in logged
 
 
 def test_a_service_name_that_both_have_leaves_the_instance_to_be_set(received: Receiver) -> None:

@@ -50,6 +50,7 @@ PARTS: dict[str, list[WorkAround]] = {
     "_update_resource": [],  # what came before it does the same
     "_resource": [NAME] if SDK < (1, 44) else [],
     "_tracers": [NAME] if SDK < (1, 44) else [],
+    "_update_resource|_resource": [NAME],
     "_active_loggers": [NAME] if SDK < (1, 44) else [],
     "_initialize_channel_and_stub": [upstream.FORKED_CONNECTION, upstream.WHOLE_BATCHES],
     "_translate_data": [upstream.WHOLE_BATCHES],

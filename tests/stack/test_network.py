@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from otel_tutor.settings import HTTP
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import NativeStack
@@ -38,6 +39,7 @@ class Guarded:
 
     folder: Path
     endpoint: str
+    http_endpoint: str
     backends: Backends
 
     def send(self, service: str, **settings: str) -> str:
@@ -87,7 +89,8 @@ def guarded(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
         stack.up(ports, overlays=["network"], without=APP_AND_PAGE)
     try:
         with Backends(ports) as backends:
-            yield Guarded(folder, f"https://{LOOPBACK}:{ports['otlp']}", backends)
+            grpc, http = (f"https://{LOOPBACK}:{ports[name]}" for name in ("otlp", "otlp-http"))
+            yield Guarded(folder, grpc, http, backends)
     finally:
         stack.down()
 
@@ -128,6 +131,20 @@ def test_with_them_everything_arrives_and_of_the_others_nothing(guarded: Guarded
 
     assert wait_for(guarded.arrived, lambda seen: "right" in seen, seconds=30) == {"right"}
     assert wait_for(lambda: operations(guarded.backends, "right"), bool, seconds=30) == ["sent"]
+
+
+def test_over_http_it_takes_the_same_credentials(guarded: Guarded) -> None:
+    over_http = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": HTTP,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": guarded.http_endpoint,
+        "REQUESTS_CA_BUNDLE": str(guarded.folder / "other-ca.pem"),  # requests prefers it to a session's certificate
+    }
+    (refused,) = guarded.send("no-token-http", **over_http, OTEL_EXPORTER_OTLP_HEADERS="").splitlines()
+
+    assert "401" in refused
+    assert guarded.send("http", **over_http) == ""
+    assert wait_for(guarded.arrived, lambda seen: "http" in seen, seconds=30) >= {"http"}
+    assert "no-token-http" not in guarded.arrived()
 
 
 def test_a_token_is_changed_without_a_restart(guarded: Guarded) -> None:

@@ -40,7 +40,7 @@ def rename(name: str) -> None:
             return before(self, module)
         return compile(part.sub(r"\g<0>_renamed", source), self.path, "exec", dont_inherit=True)
 
-    part = re.compile(rf"(?<!\w){name}(?!\w)")
+    part = re.compile(rf"(?<!\w)(?:{name})(?!\w)")
     time.time_ns_renamed = time.time_ns  # type: ignore[attr-defined]  # the one renamed part that OpenTelemetry imports
     before = importlib.machinery.SourceFileLoader.get_code
     importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[assignment,method-assign]

@@ -58,7 +58,7 @@ class Component:
     environment: Mapping[str, str] = field(default_factory=dict)  # the same variables are set in compose.yaml
     ports: Sequence[Port]  # the first is the one to show
     ready: tuple[str, str]  # port and page that answer 200
-    own_metrics: tuple[str, str] | None = None  # job and port, where Prometheus scrapes it
+    own_metrics: tuple[str, str] | None = None  # job and port of its line in backends/targets/stack.yaml
     received: str = ""  # PromQL of counters that rise when data reach it; empty where it receives none
     look_at: tuple[str, str] | None = None  # title and page on the first port, for people to open
 
