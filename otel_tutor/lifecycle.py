@@ -72,7 +72,8 @@ def configure(
     - Entering and leaving `asyncio.Timeout` are wrapped, which tells a deadline that passed from a client that went away.
     - Children of `multiprocessing` send what is left before they end, within 3 seconds; those that are terminated do not.
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
-      mounted in it, no longer measure requests themselves.
+      mounted in it, no longer measure requests themselves. OpenTelemetry's own instrumentors find it marked as instrumented,
+      and `OpenTelemetryMiddleware.__call__` is wrapped: around the app or in it, it leaves requests to us.
     - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
 
     Where another library has set providers before, they are joined: they keep their resource, and pass what is recorded to

@@ -6,6 +6,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otel_tutor.instrumentation.asgi import TelemetryMiddleware
+from otel_tutor.instrumentation.background import trace_background_tasks
+from otel_tutor.instrumentation.ownership import mark_as_instrumented, own_once
 from otel_tutor.instrumentation.route import DESTINATION, Destination
 
 __all__ = ["is_observed", "observe_app"]
@@ -20,6 +22,7 @@ class _ObservedStack:
         self._at_end = at_end
 
     def __call__(self) -> ASGIApp:
+        trace_background_tasks()  # again: FastAPIInstrumentor may have wrapped them meanwhile
         router = self._app.router
         stack = getattr(router, "middleware_stack", None)  # an app may have put in something else
         if stack is not None and not isinstance(stack, _Arrival):
@@ -49,6 +52,8 @@ def observe_app(app: Starlette, at_end: Callable[[], object]) -> None:
     """
     if not is_observed(app):
         app.build_middleware_stack = _ObservedStack(app, at_end)  # type: ignore[method-assign]
+        mark_as_instrumented(app)
+    own_once(is_observed)
 
 
 def is_observed(app: object) -> bool:

@@ -10,7 +10,6 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import anyio.to_thread
 from opentelemetry.trace import Span, SpanKind, StatusCode
@@ -21,6 +20,7 @@ from otel_tutor import catalogue
 from otel_tutor.instrumentation.attributes import request_attributes
 from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.outcome import CLIENT_GONE, SERVER_ERROR, failure_of
+from otel_tutor.instrumentation.ownership import FASTAPI, OWNED, disown
 from otel_tutor.instrumentation.propagation import context_inside, remote_context
 from otel_tutor.instrumentation.route import DESTINATION, Destination, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
@@ -32,9 +32,6 @@ from otel_tutor.recording.outcome import record_exception
 from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
-
-# FastAPI's own key, from 0.150 on. With None every FastAPI app inside, mounted ones too, leaves the request to its owner.
-_FASTAPI: Final = "fastapi.telemetry"
 
 
 class _Request:
@@ -216,15 +213,14 @@ class TelemetryMiddleware:
             await self.app(scope, receive, self._until_the_end(send))
             return
         observe = {"http": _observe_request, "websocket": observe_connection}.get(scope["type"])
-        if observe is None or DESTINATION in scope or scope.get(_FASTAPI) is not None:
+        if observe is None or DESTINATION in scope or scope.get(FASTAPI) is not None:
             await self.app(scope, receive, send)  # or it has its one owner, however often the app is wrapped
             return
-        scope.update({DESTINATION: None, _FASTAPI: None})
+        scope.update(OWNED)
         try:
             await observe(self.app, scope, receive, send)
         finally:
-            scope.pop(DESTINATION, None)
-            scope.pop(_FASTAPI, None)
+            disown(scope)
 
     def _watch_event_loop(self) -> None:
         try:

@@ -27,12 +27,15 @@ Run = Callable[[BackgroundTask], Coroutine[Any, Any, None]]
 
 
 def trace_background_tasks() -> None:
-    """Have every background task of an observed request traced, of Starlette and of FastAPI; once.
+    """Have every background task of an observed request traced, of Starlette and of FastAPI; once, however often called.
 
-    A framework gives no other occasion: who awaits a task is the response, which no middleware sees.
+    A framework gives no other occasion: who awaits a task is the response, which no middleware sees. FastAPIInstrumentor
+    wraps tasks as well, and keeps what it wrapped: that is what is traced.
     """
-    run: Run = BackgroundTask.__call__
-    if not hasattr(run, _TRACED):
+    run: Run = BackgroundTask.__dict__.get("_otel_original_call", BackgroundTask.__call__)
+    if hasattr(run, _TRACED):
+        BackgroundTask.__call__ = run  # type: ignore[assignment, method-assign]
+    else:
         BackgroundTask.__call__ = _traced(run)  # type: ignore[assignment, method-assign]
 
 

@@ -6,6 +6,7 @@ A failure is what the service is to blame for. What clients do is none: they go 
 import asyncio
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.trace import Span, StatusCode
@@ -77,15 +78,23 @@ def record_failure(span: Span, error: BaseException) -> None:
 
 
 def record_exception(span: Span, error: BaseException) -> None:
-    """Add the exception event of the semantic conventions; the SDK's own method fails with an error that has no text."""
+    """Add the exception event of the semantic conventions, unless the span has it; a framework may have added it.
+
+    The SDK's own method fails with an error that has no text.
+    """
     kind = type(error)
     prefix = "" if kind.__module__ in {"builtins", None} else f"{kind.__module__}."
     attributes = {
         "exception.type": f"{prefix}{kind.__qualname__}",
         "exception.message": to_text(error) or "",
-        "exception.stacktrace": attempt(_stack_trace, error) or "",
     }
-    span.add_event("exception", attributes)
+    if not attempt(_has_exception, span, attributes):
+        span.add_event("exception", {**attributes, "exception.stacktrace": attempt(_stack_trace, error) or ""})
+
+
+def _has_exception(span: Span, attributes: Mapping[str, str]) -> bool:
+    events = getattr(span, "events", ())  # of a span that is recorded
+    return any(event.name == "exception" and attributes.items() <= dict(event.attributes).items() for event in events)
 
 
 def _stack_trace(error: BaseException) -> str:

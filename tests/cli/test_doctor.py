@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,31 +203,6 @@ def test_a_python_that_is_not_as_it_should_be_is_noticed(
 
     assert answer.returncode == 0, answer.stderr
     assert f"{CAUSES[cause].cause} ({detail})" in answer.stdout
-
-
-TWICE = """
-import otel_tutor
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-from starlette.testclient import TestClient
-
-app = Starlette(routes=[Route("/", lambda request: PlainTextResponse("hello"))])
-otel_tutor.configure(app, service_name="observed-twice")
-client = TestClient(OpenTelemetryMiddleware(app))
-for _ in range(20):
-    client.get("/")
-"""
-
-
-def test_an_app_that_is_instrumented_twice_is_named(running: Running, consult: Consult) -> None:
-    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": running.otlp}
-    subprocess.run([sys.executable, "-c", TWICE], env=environment, check=True, timeout=60)
-    wait_for(lambda: running.backends.query('http_requests_total{job="observed-twice"}'), bool, seconds=20)
-    answer = consult()
-
-    assert f"{CAUSES['twice'].cause} (observed-twice)" in answer.stdout
 
 
 @contextmanager

@@ -19,7 +19,6 @@ import logging.config
 
 import otel_tutor
 from fastapi import FastAPI
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 app = FastAPI()
 """
@@ -96,14 +95,6 @@ def test_a_library_that_set_a_provider_before_is_named(running: Running, consult
     assert "ok    app" in answer.stdout
     assert f"{CAUSES['guest'].cause} (" in answer.stdout
     assert "joined traces (opentelemetry.sdk.trace.TracerProvider)" in answer.stdout
-
-
-@pytest.mark.parametrize("how", ["app.add_middleware(OpenTelemetryMiddleware)", "app = OpenTelemetryMiddleware(app)"])
-def test_an_app_with_another_middleware_is_known_to_count_twice(consult: Consult, how: str) -> None:
-    answer = consult(f"otel_tutor.configure(app, service_name='lessons')\n{how}", "lessons:app")
-
-    assert answer.returncode == 0, answer.stderr
-    assert f"{CAUSES['twice'].cause}: {CAUSES['twice'].remedy}" in answer.stdout
 
 
 @pytest.mark.parametrize(

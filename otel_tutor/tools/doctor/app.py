@@ -1,15 +1,11 @@
-"""What an imported app shows by itself: loggers whose lines reach no backend, and a second instrumentation."""
+"""What an imported app shows by itself: loggers whose lines reach no backend."""
 
 import functools
 import importlib
 import logging
-from collections.abc import Iterator
 from typing import Any
 
-from otel_tutor.instrumentation.application import is_observed
-from otel_tutor.instrumentation.asgi import TelemetryMiddleware
-
-__all__ = ["instrumented_twice", "load", "unheard_loggers"]
+__all__ = ["load", "unheard_loggers"]
 
 
 def load(name: str) -> Any:
@@ -32,24 +28,3 @@ def unheard_loggers(app: str) -> list[str]:
     loggers = logging.root.manager.loggerDict.items()
     disabled = (name for name, logger in loggers if isinstance(logger, logging.Logger) and logger.disabled)
     return sorted(name for name in disabled if name.partition(".")[0] == package)
-
-
-def instrumented_twice(app: Any) -> bool:
-    """Whether OpenTelemetry's own middleware is around or in an app that `configure()` was given."""
-    ours, theirs = False, bool(getattr(app, "_is_instrumented_by_opentelemetry", False))
-    for part in _parts(app):
-        ours = ours or (part.__name__ == "TelemetryMiddleware" and part.__module__.startswith("otel_tutor."))
-        theirs = theirs or part.__module__.startswith("opentelemetry.instrumentation.")
-    return ours and theirs
-
-
-def _parts(app: Any) -> Iterator[type]:
-    """The classes of the middleware wrapped around an app, outermost first, and of those added to it."""
-    while not hasattr(app, "user_middleware") and hasattr(app, "app"):
-        yield type(app)
-        app = app.app
-    if is_observed(app):
-        yield TelemetryMiddleware
-    for middleware in getattr(app, "user_middleware", ()):
-        if isinstance(middleware.cls, type):
-            yield middleware.cls

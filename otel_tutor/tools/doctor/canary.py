@@ -29,7 +29,7 @@ def send(environ: Mapping[str, str] = os.environ, app: str = "") -> dict[str, An
     """Run the canary, in the process of an app if one is named. The answer has these keys:
 
     `trace_id`, `service`, `run`, `endpoint`, `seconds`, and `output`, what the SDK logged; or `refused`, a line.
-    For an app also `imported`, in seconds, `unheard`, a list of loggers, and `twice`; or `unimportable`, a line.
+    For an app also `imported`, in seconds, and `unheard`, a list of loggers; or `unimportable`, a line.
     """
     command = [sys.executable, "-m", "otel_tutor.tools.doctor.canary", *([app] if app else [])]
     # Without this, an app that does not name itself would show as another worker of its service for some minutes.
@@ -61,18 +61,18 @@ def run(name: str) -> dict[str, Any]:
 def send_from_app(name: str) -> dict[str, Any]:
     """Import an app and send the canary from its process."""
     from otel_tutor.errors import OtelTutorError
-    from otel_tutor.tools.doctor.app import instrumented_twice, load, unheard_loggers
+    from otel_tutor.tools.doctor.app import load, unheard_loggers
 
     started = time.monotonic()
     try:
-        app = load(name)
+        load(name)
     except OtelTutorError:
         raise
     except (Exception, SystemExit) as error:
         return {"unimportable": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
     took = time.monotonic() - started
     _configured()
-    return {"imported": took, "unheard": unheard_loggers(name), "twice": instrumented_twice(app), **send_signals()}
+    return {"imported": took, "unheard": unheard_loggers(name), **send_signals()}
 
 
 def _configured() -> Any:

@@ -17,7 +17,6 @@ class Symptom(StrEnum):
     NO_NOTIFICATIONS = "No notification of an alert arrives"
     SLOW_END = "The app takes minutes to end"
     JUMPS = "Counters jump up and down"
-    TWICE = "Every request is counted twice"
     WRONG_BUCKET = "A duration is in the wrong bucket"
     WRONG_TIME = "Spans nest wrongly, and log lines and exemplars have other times"
     NO_DATA_SOURCE = "Grafana cannot reach Prometheus"

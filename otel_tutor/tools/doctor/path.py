@@ -16,7 +16,7 @@ from otel_tutor.tools.doctor.canary import send
 from otel_tutor.tools.doctor.collector import CollectorCounters
 from otel_tutor.tools.doctor.finding import Cause, Finding, Symptom, by_key
 from otel_tutor.tools.doctor.settings import check_settings
-from otel_tutor.tools.doctor.stores import TWICE, check_backends
+from otel_tutor.tools.doctor.stores import check_backends
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
@@ -90,8 +90,6 @@ def _app(canary: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(hop="app", cause=CAUSES["loggers"], detail=", ".join(loggers[:_NAMED]) + more, stops=False)
     if guest := canary.get("guest"):
         yield Finding(hop="app", cause=CAUSES["guest"], detail=guest, stops=False)
-    if canary["twice"]:
-        yield Finding(hop="app", cause=TWICE, stops=False)
 
 
 def _endpoint(endpoint: str, ports: Ports) -> Finding:

@@ -14,12 +14,10 @@ from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK, Ports
 
-__all__ = ["CAUSES", "TWICE", "check_backends"]
+__all__ = ["CAUSES", "check_backends"]
 
 # fmt: off
-TWICE: Final = Cause("twice", Symptom.TWICE, "another instrumentation also counts and traces each request", "remove it: configure(app) does what FastAPIInstrumentor or OpenTelemetryMiddleware would do")
 CAUSES: Final = by_key(
-    TWICE,
     Cause("prometheus-down", Symptom.NO_METRICS, "Prometheus does not answer", "see `otel-tutor status`, then `otel-tutor logs prometheus`"),
     Cause("not-scraped", Symptom.NO_METRICS, "Prometheus does not reach the Collector's page of metrics", "check that collector/backends/targets/app.yaml names it; see `otel-tutor logs collector`"),
     Cause("metrics-lost", Symptom.NO_METRICS, "the Collector received the metrics, but Prometheus does not have them", "see `otel-tutor logs collector`: a statement of naming.yaml or an exporter fails"),
@@ -38,7 +36,6 @@ _ARRIVAL: Final = 12.0  # seconds: two scrapes, two flushes of a queue
 _RESENT: Final = 75.0  # seconds: Prometheus sends each alert to Alertmanager again every minute
 _APART: Final = 2.0  # seconds between two clocks that have no visible effect
 _WATCHDOG: Final = 'ALERTS{alertname="Watchdog",alertstate="firing"}'
-_TWICE: Final = 'count by (job) (http_requests_total{url_scheme!=""})'  # a label that our requests never have
 
 
 def check_backends(backends: Backends, ports: Ports, canary: Mapping[str, Any], configuration: Path) -> Iterator[Finding]:
@@ -49,8 +46,6 @@ def check_backends(backends: Backends, ports: Ports, canary: Mapping[str, Any], 
     yield _arrives("Prometheus", lambda: backends.query(metric), "prometheus-down", lambda: _why_no_metric(backends))
     yield from _seen_in_prometheus(backends, selector, configuration)
     yield _arrives("Jaeger", lambda: backends.trace(trace_id), "jaeger-down", lambda: "traces-lost")
-    if services := _counted_twice(backends):
-        yield Finding(hop="traces", cause=TWICE, detail=services, stops=False)
     yield _arrives("VictoriaLogs", lambda: backends.logs_of_trace(trace_id), "logs-down", lambda: "logs-lost")
     yield _arrives("rules", lambda: backends.query(_WATCHDOG), "prometheus-down", lambda: "rules")
     alerts = f"http://{LOOPBACK}:{ports['alertmanager']}/api/v2/alerts"
@@ -74,11 +69,6 @@ def _clocks_apart(backends: Backends) -> str:
     if abs(ahead) - took / 2 <= _APART:
         return ""
     return f"this machine is {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}"
-
-
-def _counted_twice(backends: Backends) -> str:
-    """The services whose requests another instrumentation counts as well."""
-    return ", ".join(sorted(sample.labels["job"] for sample in backends.query(_TWICE)))
 
 
 def _why_no_metric(backends: Backends) -> str:
