@@ -5,7 +5,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
+from otel_tutor.instrumentation.installed import choose, start_all
 from otel_tutor.instrumentation.threads import propagate_context
 from otel_tutor.recording.instruments import observe_overflow, set_recorder_factory
 from otel_tutor.recording.operation import tracer
@@ -36,6 +37,7 @@ def configure(
     service_name: str | None = None,
     endpoint: str | None = None,
     cardinality_limits: Mapping[str, int] | None = None,
+    instrument: bool | Iterable[str] | None = None,
 ) -> None:
     """Make this process observable; call it once, at start, before the first request.
 
@@ -48,6 +50,8 @@ def configure(
     cardinality_limits: how many values one process may give an attribute before further ones are recorded as `_OTHER`, e.g.
         {"tutor.topic": 1000}; else `OTEL_TUTOR_CARDINALITY_LIMITS`, e.g. "tutor.topic=1000,http.route=500"; else those of
         `otel_tutor/catalogue.py`.
+    instrument: which installed instrumentations of OpenTelemetry start, e.g. ["httpx", "redis"]; False for none, else all.
+        They are named as in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`, which takes single ones out.
 
     Everything else is set by the standard `OTEL_*` variables. A Collector that is down delays telemetry and nothing else.
     Values are cut at 65,536 characters, or at `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`: attributes, log bodies, descriptions,
@@ -87,6 +91,9 @@ def configure(
     if app is not None and app.middleware_stack is not None:
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
     engines = sync_engines(engine)
+    instrumentations = []
+    if instrument is not None or not state.instrumentations_chosen:
+        instrumentations = choose(True if instrument is None else instrument)
     if cardinality_limits is None and state.settings is not None and not state.captures:
         cardinality_limits = state.settings.cardinality_limits
     settings = Settings.read(service_name=service_name, endpoint=endpoint, cardinality_limits=cardinality_limits)
@@ -96,6 +103,9 @@ def configure(
             _observe_app(app)
         if state.providers is not None:
             from otel_tutor.pipeline import trace_engine
+
+            state.instrumentations_chosen = True
+            start_all(instrumentations, tracer_provider=state.tracer_provider, meter_provider=state.meter_provider)
 
             for sync_engine in engines:
                 observe_engine(sync_engine, trace_engine)

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from otel_tutor.settings import shipped_config_dir
+from otel_tutor.testing import Capture
 from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
+from tests.support.receiver import Receiver, receiver
 
 _RINGS = {"processes", "stack", "containers", "grafana"}
 
@@ -68,3 +70,16 @@ def binaries() -> Binaries:
 @pytest.fixture
 def repository() -> Path:
     return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Receiver]:
+    with receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def received(server: Receiver, captured: Capture) -> Receiver:
+    """The receiver, without what it got before."""
+    server.clear()
+    return server

@@ -43,6 +43,7 @@ class _State:
         self.providers: Any = None
         self.meter_provider: Any = None  # of our instruments; None for the process's
         self.tracer_provider: Any = None  # of our spans; likewise
+        self.instrumentations_chosen = False  # which installed ones start
         self.lease: Any = None  # the lock on this process's number
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed

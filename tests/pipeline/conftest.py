@@ -7,21 +7,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_tutor.pipeline import Providers, make_exporters
 from otel_tutor.settings import Settings
-from otel_tutor.testing import Capture
-from tests.support.receiver import Receiver, receiver
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Receiver]:
-    with receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def received(server: Receiver, captured: Capture) -> Receiver:
-    """The receiver, without what it got before."""
-    server.clear()
-    return server
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
