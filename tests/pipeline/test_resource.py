@@ -13,6 +13,7 @@ from otel_tutor.pipeline.resource import make_resource
 from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings
 from tests.support.fork import in_a_fork
+from tests.support.receiver import Receiver
 
 PROGRAM = """
 import sys
@@ -96,11 +97,22 @@ def test_where_no_lock_file_can_be_kept_the_instance_is_random(tmp_path: Path) -
     assert len({UUID(name) for name in names}) == 2
 
 
-@pytest.mark.processes
-def test_it_can_be_imported_where_there_is_no_fcntl() -> None:
-    program = "import sys; sys.modules['fcntl'] = None; import otel_tutor.pipeline.resource"
+WITHOUT_UNIX = """
+import os, sys
+sys.modules["fcntl"] = None
+del os.fork, os.register_at_fork
+import otel_tutor
+from otel_tutor.monitoring import metrics_collector
+otel_tutor.configure(endpoint=sys.argv[1])
+metrics_collector.track_rag_query("physics", 0.1, 3)
+"""
 
-    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+@pytest.mark.processes
+def test_an_app_is_observed_where_there_is_neither_fcntl_nor_fork(received: Receiver) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_UNIX, received.address], timeout=60, check=True)
+
+    assert [point.as_double for point in received.points["rag.queries"]] == [1]
 
 
 AS_ANOTHER_USER = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]  # one that does not exist
