@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_data_path
 
@@ -123,8 +123,9 @@ class Settings:
 
 
 def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variable, read as the SDK reads it, which looks at the process's environment only."""
     pairs = (pair.partition("=") for pair in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    return {key.strip(): unquote(value.strip()) for key, _, value in pairs}
 
 
 def _cardinality_limits(argument: object, variable: str) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.resources import OTELResourceDetector
 
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.settings import DEFAULT_ENDPOINT, DEFAULT_SERVICE_NAME, Settings
@@ -132,3 +133,13 @@ def test_limits_of_both_places_hold_and_the_argument_wins() -> None:
 @pytest.mark.parametrize(("value", "disabled"), [("true", True), (" TRUE ", True), ("false", False), ("1", False)])
 def test_the_sdk_is_disabled_by_the_word_true(value: str, disabled: bool) -> None:
     assert Settings.read(environ={"OTEL_SDK_DISABLED": value}).disabled is disabled
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["service.name=my%20tutor", " service.name = a , b=c", "service.name=a=b,,broken", "service.name=a,service.name=b"],
+)
+def test_resource_attributes_are_read_as_the_sdk_reads_them(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", variable)
+
+    assert Settings.read().service_name == OTELResourceDetector().detect().attributes["service.name"]
