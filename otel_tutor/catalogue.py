@@ -115,6 +115,7 @@ RAG_GENERATION: Final = Instrument("rag.generation.duration", _HISTOGRAM, "s", (
 MODEL_CALLS: Final = Instrument("gen_ai.client.operations", _COUNTER, "{operation}", (MODEL, QUANTIZATION, OUTCOME), "Calls to a model, whether or not their durations are known.")
 MODEL_INFERENCE: Final = Instrument("model.inference.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION), "Time of one call to a model that succeeded; failures are no latency.")
 MODEL_OPERATION: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model, by how it ended: a time-out takes its time, a refusal none.")
+MODEL_EMBEDDINGS: Final = Instrument("model.embeddings.duration", _HISTOGRAM, "s", (MODEL, OUTCOME), "Time of one request for embeddings, by how it ended.")
 MODEL_TOKENS: Final = Instrument("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
 FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
 MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
@@ -162,6 +163,7 @@ CATALOGUE: Final = (
     MODEL_CALLS,
     MODEL_INFERENCE,
     MODEL_OPERATION,
+    MODEL_EMBEDDINGS,
     MODEL_TOKENS,
     FIRST_CHUNK,
     MODEL_MEMORY,

@@ -8,6 +8,8 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from opentelemetry import trace
+
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Instrument
 from otel_tutor.instrumentation.host import Host
@@ -25,7 +27,7 @@ from otel_tutor.recording.instruments import (
     observe,
     record,
 )
-from otel_tutor.recording.operation import current_operation
+from otel_tutor.recording.operation import MODEL, QUESTION, current_operation
 from otel_tutor.recording.question import (
     record_activity,
     record_generation,
@@ -35,7 +37,7 @@ from otel_tutor.recording.question import (
 )
 from otel_tutor.recording.state import state
 from otel_tutor.recording.timing import track_async_time, track_time
-from otel_tutor.tracing import MODEL, QUESTION
+from otel_tutor.recording.values import to_name
 
 __all__ = ["MetricsCollector", "metrics_collector", "track_async_time", "track_time"]
 
@@ -44,6 +46,11 @@ def _take_over(role: str, what: str) -> None:
     """Keep the step of `otel_tutor.rag` around the caller, if there is one, from recording the same again."""
     if (step := current_operation(role)) is not None:
         step.recorded_by_app.add(what)
+
+
+def _was_counted(model_name: object) -> bool:
+    """Whether an instrumented library has counted this call to a model, in the trace in progress."""
+    return state.take_counted(trace.get_current_span().get_span_context().trace_id, to_name(model_name))
 
 
 class MetricsCollector:
@@ -89,7 +96,12 @@ class MetricsCollector:
         status: str,
     ) -> None:
         """Record one call to a model: its duration, the tokens it read and wrote, and how it ended."""
+        step = current_operation(MODEL)
+        if step is not None and "call" in step.recorded_by_app:
+            return  # an instrumented library counts it
         _take_over(MODEL, "inference")
+        if len(state.counted_calls) and attempt(_was_counted, model_name):
+            return
         record_inference(model_name, quantization_type, duration, input_tokens, output_tokens, status)
 
     @never_raise

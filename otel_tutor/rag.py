@@ -22,7 +22,7 @@ from opentelemetry.trace import Span
 
 from otel_tutor import catalogue
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.operation import Operation
+from otel_tutor.recording.operation import GENERATION, MODEL, QUESTION, RETRIEVAL, Operation
 from otel_tutor.recording.overlap import Overlap
 from otel_tutor.recording.question import (
     record_activity,
@@ -32,15 +32,13 @@ from otel_tutor.recording.question import (
     record_query,
     record_retrieval,
 )
-from otel_tutor.recording.stream import AsyncStream, Stream
+from otel_tutor.recording.state import state
+from otel_tutor.recording.stream import EitherStream, stream_of
 from otel_tutor.recording.values import to_count, to_name
 from otel_tutor.tracing import (
-    GENERATION,
     INPUT_TOKENS,
-    MODEL,
+    OPERATION,
     OUTPUT_TOKENS,
-    QUESTION,
-    RETRIEVAL,
     chat_with,
     model_attributes,
     question_attributes,
@@ -186,7 +184,7 @@ class Generation(_Step):
         self._question._streams += 1
         # A step begins inside the question, wherever its pieces are asked for.
         run = _Streamed(self)
-        observed: Any = (AsyncStream if hasattr(type(pieces), "__aiter__") else Stream)(pieces, lambda: run, self._piece)
+        observed: Any = (attempt(stream_of, pieces) or EitherStream)(pieces, lambda: run, self._piece)
         observed.start()
         return observed
 
@@ -195,8 +193,8 @@ class Generation(_Step):
         generation = Operation("rag.generation", {}, role=GENERATION, on_end=self._end_call)
         _set_count(generation.span, catalogue.RAG_DOCUMENTS.name, self._question.documents)
         with generation.active():  # the call is a step inside it
-            name, attributes = chat_with(self._model[0]), model_attributes(*self._model)
-            self._call = Operation(name, attributes, role=MODEL, on_end=self._record)
+            attributes = {key: value for key, value in model_attributes(*self._model).items() if key != OPERATION}
+            self._call = Operation(chat_with(self._model[0]), attributes, role=MODEL, on_end=self._record)
         return generation
 
     def __enter__(self) -> Self:
@@ -207,7 +205,8 @@ class Generation(_Step):
     def _piece(self) -> None:
         if not self._began_to_answer:
             self._began_to_answer = True
-            attempt(record_first_chunk, self._model[0], self._call.elapsed())
+            if "call" not in self._call.recorded_by_app:
+                attempt(record_first_chunk, self._model[0], self._call.elapsed())
             attempt(self._call.span.add_event, "first piece")
 
     def _end_call(self, _: float, error: BaseException | None) -> None:
@@ -215,6 +214,10 @@ class Generation(_Step):
         self._call.end(error)
 
     def _record(self, seconds: float, _: BaseException | None) -> None:
+        if "call" in self._call.recorded_by_app:  # the library's span is about the call
+            attempt(self._call.span.update_name, f"call {to_name(self._model[0])}")
+            return
+        attempt(self._call.span.set_attribute, OPERATION, "chat")
         tokens = self.input_tokens, self.output_tokens
         if "inference" not in self._call.recorded_by_app:
             attempt(record_inference, *self._model, seconds, *tokens, self._call.outcome)
@@ -228,6 +231,8 @@ class _Streamed:
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
         self._generation._operation = generation._begin()
+        if state.adopt_call is not None:
+            attempt(state.adopt_call, generation._call, generation._question._operation.span)
         self._ended = False
 
     def active(self) -> Any:

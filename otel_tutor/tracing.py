@@ -5,7 +5,6 @@ is recorded on the span, sets its status to error and goes on to the caller unch
 deadline that passes is one: see `otel_tutor.recording.outcome`.
 """
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar, overload
@@ -15,9 +14,19 @@ from opentelemetry.trace import Span
 
 from otel_tutor import catalogue
 from otel_tutor.recording.attributes import Attributes, to_attributes
+from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.decoration import instrument, name_of
 from otel_tutor.recording.guard import attempt, never_raise
-from otel_tutor.recording.operation import Block, Operation, current_operation, tracer
+from otel_tutor.recording.operation import (
+    GENERATION,
+    MODEL,
+    QUESTION,
+    RETRIEVAL,
+    Block,
+    Operation,
+    current_operation,
+    tracer,
+)
 from otel_tutor.recording.values import to_name, to_text
 
 __all__ = [
@@ -35,21 +44,9 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Roles of the operations that `otel_tutor.rag` runs.
-QUESTION: Final = "otel_tutor.question"
-RETRIEVAL: Final = "otel_tutor.retrieval"
-GENERATION: Final = "otel_tutor.generation"
-MODEL: Final = "otel_tutor.model"
-
+OPERATION: Final = "gen_ai.operation.name"
 INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
-
-# The opt-in of the GenAI semantic conventions. Question text is personal data: it is kept out of spans unless asked for.
-_CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-
-
-def _captures_content() -> bool:
-    return os.environ.get(_CAPTURE_CONTENT, "").upper() in {"SPAN_ONLY", "SPAN_AND_EVENT"}
 
 
 def trace_operation(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
@@ -127,7 +124,7 @@ def question_attributes(question: object, subject: object) -> Attributes:
     """The attributes of a question's span."""
     text = to_text(question) or ""
     attributes: dict[str, object] = {catalogue.SUBJECT.key: to_name(subject), "rag.question.length": len(text)}
-    if _captures_content():
+    if captures_in_spans():
         attributes["rag.question.text"] = text
     return to_attributes(attributes)
 
@@ -135,7 +132,7 @@ def question_attributes(question: object, subject: object) -> Attributes:
 def retrieval_attributes(query: object, top_k: object) -> Attributes:
     """The attributes of a retrieval's span."""
     attributes: dict[str, object] = {"rag.retrieval.top_k": top_k}
-    if _captures_content():
+    if captures_in_spans():
         attributes["rag.retrieval.query"] = to_text(query)
     return to_attributes(attributes)
 
@@ -144,7 +141,7 @@ def model_attributes(model_name: object, quantization_type: object, input_tokens
     """The attributes of the span of a call to a model, after the GenAI semantic conventions."""
     return to_attributes(
         {
-            "gen_ai.operation.name": "chat",
+            OPERATION: "chat",
             catalogue.MODEL.key: to_name(model_name),
             catalogue.QUANTIZATION.key: to_name(quantization_type),
             INPUT_TOKENS: input_tokens,

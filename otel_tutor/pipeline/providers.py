@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
@@ -15,12 +15,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Span
 
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import export_logs
+from otel_tutor.pipeline.model_spans import CountingSampler, ModelSpans
 from otel_tutor.pipeline.neighbours import Neighbours
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.values import ValidLogs
+from otel_tutor.recording.operation import Operation
 from otel_tutor.settings import Settings
 
 __all__ = ["Exporters", "Providers"]
@@ -68,6 +71,7 @@ class Providers:
     logger: LoggerProvider
     exporters: Exporters
     neighbours: Neighbours
+    adopt_call: Callable[[Operation, Span], None]  # of `ModelSpans`
     _ours: Sequence[Any]  # providers whose resource and life are ours
     _parts: Sequence[_Part]
     _detach_logging: Callable[[], None] = field(default=lambda: None)
@@ -89,16 +93,19 @@ class Providers:
         readers: list[MetricReader] = [PeriodicExportingMetricReader(each, interval) for each in exporters.metrics]
         if exporters.reader:
             readers.append(exporters.reader)
-        joined_tracer = neighbours.tracer and neighbours.tracer.join(spans)
+        model_spans = ModelSpans(spans)
+        joined_tracer = neighbours.tracer and neighbours.tracer.join([model_spans])
         joined_meter = neighbours.meter and neighbours.meter.join(readers)
+        valid_logs = ValidLogs(settings.log_value_limit, logs)
         if neighbours.logger:
-            neighbours.logger.join(logs)
-        tracer = joined_tracer or _tracer_provider(settings, exporters, resource, spans)
+            neighbours.logger.join([valid_logs])
+        tracer = joined_tracer or _tracer_provider(settings, exporters, resource, [model_spans])
         meter = joined_meter or MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-        logger = _logger_provider(settings, resource, logs)
+        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        logger.add_log_record_processor(valid_logs)
         ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
         parts = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
-        return cls(tracer, meter, logger, exporters, neighbours, ours, parts)
+        return cls(tracer, meter, logger, exporters, neighbours, model_spans.adopt, ours, parts)
 
     def make_global(self) -> None:
         """Make these the process's providers where it has none, and have stdlib logging write to ours."""
@@ -154,16 +161,10 @@ def _tracer_provider(
 ) -> TracerProvider:
     limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
     tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
+    tracer.sampler = CountingSampler(tracer.sampler)
     for processor in processors:
         tracer.add_span_processor(processor)
     return tracer
-
-
-def _logger_provider(settings: Settings, resource: Resource, processors: Iterable[LogRecordProcessor]) -> LoggerProvider:
-    logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
-    for processor in (ValidLogs(settings.log_value_limit), *processors):
-        logger.add_log_record_processor(processor)
-    return logger
 
 
 class _Stopper(threading.Thread):

@@ -1,7 +1,8 @@
 """The three signals as records that can be sent one by one: what a batch consists of, and how its records are encoded."""
 
+import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -24,10 +25,27 @@ from opentelemetry.trace import Link, Status
 
 from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
 
-__all__ = ["Logs", "Metrics", "Signal", "Spans"]
+__all__ = ["Logs", "Metrics", "Signal", "Spans", "changed"]
 
 Item = TypeVar("Item")
 
+_OURS: Final = "otel_tutor"
+# What other libraries measure of calls to models: it is measured here, from their spans, once for all of them.
+_COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.duration|token\.usage|inference\.)")
+_PARTS_OF_A_SPAN: Final = (
+    "name",
+    "context",
+    "parent",
+    "resource",
+    "attributes",
+    "events",
+    "links",
+    "kind",
+    "status",
+    "start_time",
+    "end_time",
+    "instrumentation_scope",
+)
 _CUT_BEFORE: Final = sys.maxsize  # the SDK cuts the attributes of a span as they are set
 
 
@@ -115,27 +133,21 @@ class Spans:
             valid_scope(scope, limit),
         )
         unchanged = after[0] == name and all(new is old for new, old in zip(after[1:], before[1:], strict=True))
-        return span if unchanged else _ValidSpan(span, *after)
+        names = ("name", "status", "attributes", "events", "links", "instrumentation_scope")
+        return span if unchanged else changed(span, **dict(zip(names, after, strict=True)))
 
 
-class _ValidSpan(ReadableSpan):
+def changed(span: ReadableSpan, **values: Any) -> ReadableSpan:
+    """The span with these values instead of its own, by the names of the parameters of `ReadableSpan`."""
+    return _ChangedSpan(span, values)
+
+
+class _ChangedSpan(ReadableSpan):
     """A span with other values, which still knows what its limits dropped."""
 
-    def __init__(self, span: ReadableSpan, name: str, status: Status, attributes: Any, events: Any, links: Any, scope: Any):
-        super().__init__(
-            name=name,
-            context=span.context,
-            parent=span.parent,
-            resource=span.resource,
-            attributes=attributes,
-            events=events,
-            links=links,
-            kind=span.kind,
-            status=status,
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=scope,
-        )
+    def __init__(self, span: ReadableSpan, values: Mapping[str, Any]):
+        own = {name: getattr(span, name) for name in _PARTS_OF_A_SPAN}
+        super().__init__(**{**own, **values})
         self._dropped = span.dropped_attributes, span.dropped_events, span.dropped_links
 
     @property
@@ -264,6 +276,8 @@ class Metrics:
             for scope in resource.scope_metrics:
                 valid = replace(scope, scope=valid_scope(scope.scope, self._limit) or scope.scope)
                 for metric in scope.metrics:
+                    if scope.scope.name != _OURS and _COUNTED_HERE.match(metric.name):
+                        continue
                     description = valid_text(metric.description or "", self._limit)
                     yield _Family(resource, valid, replace(metric, description=description))
 

@@ -41,6 +41,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tutor.catalogue import DB_OPERATION
@@ -343,7 +344,7 @@ def _exports_under_another_name() -> bool:
     """Whether a span, a metric and a log record have it, of a tracer, meter and logger that were there before as well."""
     before, after = Resource({"name": "parent"}), Resource({"name": "child"})
     tracers, loggers = (
-        TracerProvider(resource=before, shutdown_on_exit=False),
+        TracerProvider(ALWAYS_ON, before, shutdown_on_exit=False),
         LoggerProvider(before, shutdown_on_exit=False),
     )
     tracer, logger, scratch = tracers.get_tracer("scratch"), loggers.get_logger("scratch"), _Scratch(InMemoryMetricReader())
@@ -469,7 +470,7 @@ def _replaced_time(read: Callable[[], int]) -> Iterator[None]:
 
 
 def _freezes_spans() -> bool:
-    tracer = TracerProvider(resource=Resource.get_empty(), shutdown_on_exit=False).get_tracer("otel_tutor.upstream")
+    tracer = TracerProvider(ALWAYS_ON, Resource.get_empty(), shutdown_on_exit=False).get_tracer("otel_tutor.upstream")
     with _replaced_time(lambda: 1):
         span: Any = tracer.start_span("scratch")
         span.end()

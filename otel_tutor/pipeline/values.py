@@ -4,12 +4,17 @@ A value that the encoder refuses would cost its attribute, its record or its who
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final
 
+from opentelemetry._logs import LogRecord
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from otel_tutor.pipeline.genai import EVENT_NAME, is_event, without_content
+from otel_tutor.recording.content import captures_in_events
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8
 from otel_tutor.settings import DEFAULT_VALUE_LIMIT
@@ -77,28 +82,49 @@ def valid_scope(scope: InstrumentationScope | None, limit: int) -> Instrumentati
 
 
 class ValidLogs(LogRecordProcessor):
-    """Makes the values of a log record valid as it is written: a long body is not kept until it is exported.
+    """Passes on each log record with valid values, as it is written: a long body is not kept until it is exported.
 
-    A body has at most `limit` characters. So has an attribute, which the SDK cuts.
+    A body has at most `limit` characters. So has an attribute, which the SDK cuts. Other processors see it as it was.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, processors: Sequence[LogRecordProcessor]) -> None:
         self._limit: Final = limit
+        self._processors: Final = processors
+        self._captures: Final = captures_in_events()
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Change the values that are not valid."""
+        """Pass on a copy with valid values."""
+        valid = attempt(self._valid, replace(log_record, log_record=copy(log_record.log_record)))
+        if valid is not None:
+            for processor in self._processors:
+                processor.on_emit(valid)
+
+    def _valid(self, log_record: ReadWriteLogRecord) -> ReadWriteLogRecord:
         record = log_record.log_record
+        if record.event_name is not None or is_event(record.attributes):
+            self._describe_event(record)
         record.body = valid_value(record.body, self._limit)
         record.attributes = valid_attributes(record.attributes, self._limit)
-        if record.event_name is not None:
-            record.event_name = valid_name(record.event_name)
         if record.severity_text is not None:
             record.severity_text = valid_name(record.severity_text)
         log_record.instrumentation_scope = valid_scope(log_record.instrumentation_scope, self._limit)
+        return log_record
+
+    def _describe_event(self, record: LogRecord) -> None:
+        """Give an event its name where log stores look for it, and take out what people and models wrote."""
+        name = record.event_name or str((record.attributes or {}).get(EVENT_NAME))
+        record.event_name = name = valid_name(name)
+        record.attributes = {**(record.attributes or {}), EVENT_NAME: name}
+        if name.startswith("gen_ai.") and not self._captures:
+            record.attributes, record.body = without_content(record.attributes), None
+        if record.body in (None, ""):
+            record.body = name
 
     def shutdown(self) -> None:
-        """Do nothing: nothing is held."""
+        """Send what is left and stop."""
+        for processor in self._processors:
+            processor.shutdown()
 
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's signature
-        """Do nothing: nothing is held."""
-        return True
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what is held."""
+        return all(processor.force_flush(timeout_millis) for processor in self._processors)

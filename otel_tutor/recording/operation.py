@@ -24,7 +24,25 @@ from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_fa
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
 
-__all__ = ["Attached", "Attributes", "Block", "Operation", "current_operation", "tracer", "was_cancelled"]
+__all__ = [
+    "GENERATION",
+    "MODEL",
+    "QUESTION",
+    "RETRIEVAL",
+    "Attached",
+    "Attributes",
+    "Block",
+    "Operation",
+    "current_operation",
+    "tracer",
+    "was_cancelled",
+]
+
+# Roles of the operations that `otel_tutor.rag` runs.
+QUESTION: Final = "otel_tutor.question"
+RETRIEVAL: Final = "otel_tutor.retrieval"
+GENERATION: Final = "otel_tutor.generation"
+MODEL: Final = "otel_tutor.model"
 
 F = TypeVar("F", bound=Callable[..., Any])
 OnEnd = Callable[[float, BaseException | None], None]
@@ -55,6 +73,10 @@ class Operation:
         self.outcome = SUCCESS  # once it has ended: "success", "cancelled" or "error"
         self.recorded_by_app: Final[set[str]] = set()  # what need not be recorded again when it ends
         self._started = clock.now()
+
+    def leave_to_library(self) -> None:
+        """Note that an instrumented library traces and counts this call to a model."""
+        self.recorded_by_app.update(("inference", "call"))
 
     def active(self) -> AbstractContextManager[None]:
         """The operation as the current one, for as long as its own code runs."""

@@ -5,6 +5,7 @@ from otel_tutor.recording.instruments import add, count_attempt, labels, measure
 
 __all__ = [
     "record_activity",
+    "record_embeddings",
     "record_first_chunk",
     "record_generation",
     "record_inference",
@@ -51,6 +52,15 @@ def record_inference(
     for token_type, tokens in (("input", input_tokens), ("output", output_tokens)):
         if tokens is not None:
             record(catalogue.MODEL_TOKENS, tokens, labels((catalogue.MODEL, model), (catalogue.TOKEN_TYPE, token_type)))
+
+
+def record_embeddings(model: object, duration: object, input_tokens: object, outcome: object) -> None:
+    """One request for embeddings. None for a number says that it is not known."""
+    of_model = (catalogue.MODEL, model)
+    if duration is not None:
+        record(catalogue.MODEL_EMBEDDINGS, duration, labels(of_model, (catalogue.OUTCOME, outcome)))
+    if input_tokens is not None:
+        record(catalogue.MODEL_TOKENS, input_tokens, labels(of_model, (catalogue.TOKEN_TYPE, "input")))
 
 
 def record_first_chunk(model: object, seconds: float) -> None:

@@ -9,7 +9,7 @@ import operator
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
@@ -19,6 +19,8 @@ from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.recording.rate_limit import RateLimit
 
 __all__ = ["ForkStep", "state"]
+
+_COUNTED_CALLS: Final = 1_000  # an app records a call right after it
 
 _log: Final = logging.getLogger("otel_tutor")
 
@@ -44,6 +46,7 @@ class _State:
         self.meter_provider: Any = None  # of our instruments; None for the process's
         self.tracer_provider: Any = None  # of our spans; likewise
         self.instrumentations_chosen = False  # which installed ones start
+        self.adopt_call: Any = None  # has a call that a library traces found for a block that it is not in
         self.lease: Any = None  # the lock on this process's number
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
@@ -75,6 +78,8 @@ class _State:
         self.internal_errors = 0
         self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
         self.may_log_message: dict[tuple[str, str], RateLimit] = {}  # of the SDK, by logger and message
+        # Calls to models that libraries traced, by trace and model, which the app may record as well; the latest only.
+        self.counted_calls: OrderedDict[tuple[int, str], int] = OrderedDict()
         self.lost = dict.fromkeys(("traces", "metrics", "logs"), 0)  # records that could not be sent, by signal
 
     def forget(self) -> None:
@@ -82,6 +87,7 @@ class _State:
         for values in self.label_values.values():
             values.clear()
         self.overflow = dict.fromkeys(self.limits, 0)
+        self.counted_calls.clear()
         seen: Any
         for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
             seen.clear()
@@ -90,6 +96,20 @@ class _State:
         self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
         self.may_log_message.clear()
         self.lost = dict.fromkeys(self.lost, 0)
+
+    def note_counted(self, trace_id: int, model: str) -> None:
+        """Note that a call to a model in this trace was counted from the span of a library."""
+        self.counted_calls[trace_id, model] = self.counted_calls.pop((trace_id, model), 0) + 1
+        while len(self.counted_calls) > _COUNTED_CALLS:
+            self.counted_calls.popitem(last=False)
+
+    def take_counted(self, trace_id: int, model: str) -> bool:
+        """Whether such a call is there that the app has not recorded as well; it has now."""
+        key = (trace_id, model)
+        number = self.counted_calls.pop(key, 0)
+        if number > 1:
+            self.counted_calls[key] = number - 1
+        return number > 0
 
     def reset(self, read: Callable[[], object]) -> None:
         """Forget what was seen, the results of health checks included; for tests.

@@ -6,9 +6,9 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-__all__ = ["AsyncStream", "Observation", "Stream", "relaying"]
+__all__ = ["AsyncStream", "EitherStream", "Observation", "Stream", "relaying", "stream_of"]
 
 T = TypeVar("T")
 
@@ -27,13 +27,13 @@ def _nothing() -> None:
     pass
 
 
-class _ObservedIterator(Generic[T]):
+class _ObservedIterator:
     """The common part of both kinds: begun at the first step, ended at the latest when the iterator is gone.
 
     What is iterated is asked for its iterator in the first step as well, so that a failure of that is one of the operation.
     """
 
-    def __init__(self, inner: T, begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
+    def __init__(self, inner: Any, begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
         self._inner = inner
         self._begin = begin
         self._on_item = on_item
@@ -51,8 +51,11 @@ class _ObservedIterator(Generic[T]):
             self.start().end(GeneratorExit())  # a client that went away leaves it unfinished and unclosed
 
 
-class Stream(_ObservedIterator[Iterable[T]], Generator[T, Any, Any]):
+class Stream(_ObservedIterator, Generator[T, Any, Any]):
     """An iterable, iterator or generator under observation."""
+
+    def __init__(self, inner: Iterable[T], begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
+        super().__init__(inner, begin, on_item)
 
     def send(self, value: Any) -> T:
         """Resume it, as a generator."""
@@ -80,7 +83,7 @@ class Stream(_ObservedIterator[Iterable[T]], Generator[T, Any, Any]):
         return item
 
 
-class AsyncStream(_ObservedIterator[AsyncIterable[T]], AsyncGenerator[T, Any]):
+class AsyncStream(_ObservedIterator, AsyncGenerator[T, Any]):
     """An async iterable, iterator or generator under observation.
 
     It ends at the latest with the task that iterates it: when a client goes away, servers cancel the task and close nothing.
@@ -88,16 +91,21 @@ class AsyncStream(_ObservedIterator[AsyncIterable[T]], AsyncGenerator[T, Any]):
 
     _task: "asyncio.Task[Any] | None" = None
 
+    def __init__(
+        self, inner: AsyncIterable[T], begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing
+    ) -> None:
+        super().__init__(inner, begin, on_item)
+
     async def asend(self, value: Any) -> T:
         """Resume it, as an async generator."""
-        return await self._step(lambda inner: anext(inner) if value is None else inner.asend(value))
+        return await self._async_step(lambda inner: anext(inner) if value is None else inner.asend(value))
 
     async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
         """Raise in it, as in an async generator."""
         error = _error(typ, val, tb)
-        return await self._step(lambda inner: getattr(inner, "athrow", _refuse_async)(error))
+        return await self._async_step(lambda inner: getattr(inner, "athrow", _refuse_async)(error))
 
-    async def _step(self, resume: Callable[[Any], Awaitable[T]]) -> T:
+    async def _async_step(self, resume: Callable[[Any], Awaitable[T]]) -> T:
         run = self.start()
         self._follow(_current_task())
         with run.active():
@@ -118,6 +126,28 @@ class AsyncStream(_ObservedIterator[AsyncIterable[T]], AsyncGenerator[T, Any]):
         if task is not None and task is not self._task:
             self._task = task
             task.add_done_callback(functools.partial(_abandoned, weakref.ref(self)))
+
+
+class EitherStream(Stream[Any], AsyncStream[Any]):
+    """What can be iterated both ways, under observation in the way that it is iterated."""
+
+
+def stream_of(pieces: Any) -> "type[Stream[Any] | AsyncStream[Any]]":
+    """The kind of stream that observes `pieces`.
+
+    Instrumentations wrap the stream of a client in an object that has the methods of both kinds, whichever it wraps: what
+    is inside decides.
+    """
+    inside = pieces
+    while (wrapped := getattr(inside, "__wrapped__", None)) is not None:
+        inside = wrapped
+    for candidate in (type(inside), type(pieces)):
+        kinds = hasattr(candidate, "__iter__"), hasattr(candidate, "__aiter__")
+        if kinds == (True, False):
+            return Stream
+        if kinds == (False, True):
+            return AsyncStream
+    return EitherStream if hasattr(type(pieces), "__aiter__") else Stream
 
 
 def relaying(make: Callable[..., AsyncStream[T]]) -> Callable[..., AsyncGenerator[T, Any]]:

@@ -1,0 +1,162 @@
+"""What spans of other libraries say of calls to models, in the conventions that these libraries follow.
+
+OpenTelemetry's GenAI conventions, present and former, which OpenLLMetry and OpenLIT use as well, and OpenInference's.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.trace import StatusCode
+
+from otel_tutor import catalogue
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.values import to_count
+
+__all__ = [
+    "EMBEDDINGS",
+    "EVENT_NAME",
+    "INFERENCE",
+    "ModelCall",
+    "is_event",
+    "is_named_like_a_call",
+    "is_step",
+    "of_call",
+    "operation_of",
+    "read_call",
+    "without_call",
+    "without_content",
+]
+
+EVENT_NAME: Final = "event.name"
+INFERENCE: Final = "inference"
+EMBEDDINGS: Final = "embeddings"
+
+_OPERATIONS: Final = {
+    "chat": INFERENCE,
+    "completion": INFERENCE,  # OpenLLMetry's former llm.request.type
+    "text_completion": INFERENCE,
+    "generate_content": INFERENCE,
+    "embeddings": EMBEDDINGS,
+    "embedding": EMBEDDINGS,
+    "LLM": INFERENCE,  # OpenInference's kinds
+    "EMBEDDING": EMBEDDINGS,
+}
+# Attributes by what they say; of several, the first that is there.
+_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind")
+_MODEL: Final = (
+    "gen_ai.request.model",
+    "gen_ai.response.model",
+    "llm.model_name",
+    "embedding.model_name",
+)
+_PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+_PARAMETERS: Final = "llm.invocation_parameters"  # of OpenInference, as JSON: the one place where it has the model asked for
+_TOKENS: Final = {
+    "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    "output": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+}
+_CALL: Final = re.compile(
+    r"gen_ai\.(operation\.name|usage\.)|llm\.(request\.type|usage\.|token_count\.)|openinference\.span\.kind"
+)
+# What students and models wrote, whichever library recorded it.
+_CONTENT: Final = re.compile(
+    r"gen_ai\.(prompt|completion)(\.|$)"
+    r"|gen_ai\.(input|output)\.messages|gen_ai\.(system_instructions|tool\.definitions|tool\.description)"
+    r"|gen_ai\.tool\.call\.(arguments|result)|gen_ai\.retrieval\.(query\.text|documents)|gen_ai\.content\."
+    r"|(input|output)\.value$|llm\.(input_messages|output_messages|prompts|completions|tools|prompt_template)(\.|$)"
+    r"|llm\.(invocation_parameters|function_call)|embedding\.embeddings\.|retrieval\.documents\.|reranker\."
+    r"|tool\.(parameters|description|json_schema)|traceloop\.entity\.(input|output)|db\.query\.result|db\.vector\.query"
+    r"|gen_ai\.(user|system|assistant|tool|choice)\.(message|content)|gen_ai\.choice"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One call to a model. operation: INFERENCE or EMBEDDINGS. tokens: by type, those that are known."""
+
+    operation: str
+    model: str
+    tokens: Mapping[str, int]
+    failed: bool
+    seconds: float | None
+
+
+def operation_of(attributes: Mapping[str, Any] | None) -> str | None:
+    """INFERENCE or EMBEDDINGS by the attributes of a span; None for one that is no call to a model."""
+    return _OPERATIONS.get(str(_first(attributes or {}, _OPERATION)))
+
+
+def is_named_like_a_call(name: str) -> bool:
+    """Whether the name of a span begins as the conventions have it: some libraries set the attributes later."""
+    return name.split(" ", maxsplit=1)[0] in _OPERATIONS
+
+
+def is_event(attributes: Mapping[str, Any] | None) -> bool:
+    """Whether a log record is an event by its attribute, as libraries wrote them before records had event names."""
+    return bool(attributes) and EVENT_NAME in (attributes or {})
+
+
+def is_step(attributes: Mapping[str, Any] | None) -> bool:
+    """Whether a span is about something else in these conventions: an agent, a tool, a workflow, a search."""
+    operation = _first(attributes or {}, _OPERATION)
+    return operation is not None and operation not in _OPERATIONS
+
+
+def read_call(span: Any) -> ModelCall | None:
+    """The call that an ended span is about, or None."""
+    attributes = span.attributes or {}
+    operation = operation_of(attributes)
+    if operation is None:
+        return None
+    known = {kind: to_count(_first(attributes, keys)) for kind, keys in _TOKENS.items()}
+    return ModelCall(
+        operation=operation,
+        model=str(_requested(attributes) or _first(attributes, _MODEL) or ""),
+        tokens={kind: int(number) for kind, number in known.items() if number is not None},
+        failed=span.status.status_code is StatusCode.ERROR or "error.type" in attributes,
+        seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
+    )
+
+
+def _requested(attributes: Mapping[str, Any]) -> object:
+    parameters = attributes.get(_PARAMETERS)
+    read = attempt(json.loads, parameters) if isinstance(parameters, str) else None
+    return read.get("model") if isinstance(read, dict) else None
+
+
+def of_call(span: Any, call: ModelCall) -> tuple[str, dict[str, Any]]:
+    """The name and the attributes of a call's span as the present conventions have them, whichever its library follows."""
+    verb = "chat" if call.operation == INFERENCE else "embeddings"
+    before = span.attributes or {}
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": verb,
+        catalogue.MODEL.key: call.model,
+        "gen_ai.provider.name": _first(before, _PROVIDER),
+        **{f"gen_ai.usage.{kind}_tokens": number for kind, number in call.tokens.items()},
+    }
+    if call.failed:
+        attributes["error.type"] = next(
+            (event.attributes.get("exception.type") for event in span.events if event.name == "exception"), "_OTHER"
+        )
+    missing = {key: value for key, value in attributes.items() if key not in before and value is not None}
+    name = span.name if span.name.startswith(f"{before.get('gen_ai.operation.name')} ") else f"{verb} {call.model}".strip()
+    return name, {**before, **missing}
+
+
+def without_call(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a span that repeats a call which another span is about: without what makes it count."""
+    return {key: value for key, value in attributes.items() if not _CALL.match(key)}
+
+
+def without_content(attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """`attributes` without what people and models wrote: the same object where there is nothing of it."""
+    if not attributes or not any(_CONTENT.match(key) for key in attributes):
+        return attributes
+    return {key: value for key, value in attributes.items() if not _CONTENT.match(key)}
+
+
+def _first(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((attributes[key] for key in keys if attributes.get(key) is not None), None)

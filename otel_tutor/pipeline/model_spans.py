@@ -1,0 +1,177 @@
+"""Calls to models that other libraries trace: each is counted once, from its span, and what people wrote stays behind.
+
+Several libraries may trace one call, one inside the other: the outermost span is the call. A block of `otel_tutor.rag`
+around it leaves the counting to it. What is measured is the same as for calls by hand: a series has one meaning.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import NonRecordingSpan, SpanKind
+
+from otel_tutor import catalogue
+from otel_tutor.pipeline.genai import (
+    INFERENCE,
+    ModelCall,
+    is_named_like_a_call,
+    is_step,
+    of_call,
+    operation_of,
+    read_call,
+    without_call,
+    without_content,
+)
+from otel_tutor.pipeline.signals import changed
+from otel_tutor.recording.content import captures_in_spans
+from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import SUCCESS
+from otel_tutor.recording.operation import MODEL, Attached, Operation
+from otel_tutor.recording.outcome import ERROR
+from otel_tutor.recording.question import record_embeddings, record_inference
+from otel_tutor.recording.state import state
+
+__all__ = ["CountingSampler", "ModelSpans"]
+
+_OURS: Final = "otel_tutor"  # the scope of spans that need none of this
+_DEEPEST: Final = 20  # spans between a call and one around it
+
+
+class ModelSpans(SpanProcessor):
+    """Counts calls to models, and passes each span on to the processors that export it."""
+
+    def __init__(self, processors: Sequence[SpanProcessor]) -> None:
+        self._processors: Final = processors
+        self._captures: Final = captures_in_spans()
+        self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
+        self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
+        self._inside: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()  # tokens by spans of the same call
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note the span, and what it is in."""
+        if span.instrumentation_scope is None or span.instrumentation_scope.name != _OURS:
+            attempt(self._note, span, parent_context)
+
+    def _note(self, span: Span, parent_context: Context | None) -> None:
+        self._open[span.context.span_id] = span
+        block = context.get_value(MODEL, parent_context)
+        if isinstance(block, Operation):
+            self._blocks[span] = block
+            if operation_of(span.attributes) == INFERENCE:
+                block.leave_to_library()
+
+    def adopt(self, block: Operation, question: trace.Span) -> None:
+        """Leave `block` to the last call that was begun in the question: a stream is passed on after its call has begun."""
+        parent = question.get_span_context().span_id
+        beside = [
+            span
+            for span in list(self._open.values())
+            if span.parent is not None
+            and span.parent.span_id == parent
+            and span not in self._blocks
+            and operation_of(span.attributes) == INFERENCE
+        ]
+        if beside:
+            self._blocks[max(beside, key=lambda span: span.start_time or 0)] = block
+            block.leave_to_library()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Count the call that it is about, if it is about one that is not counted yet, and pass it on."""
+        if span.instrumentation_scope is None or span.instrumentation_scope.name != _OURS:
+            span = attempt(self._account, span) or span
+            bare = span if self._captures else attempt(_without_content, span)
+            if bare is None:  # what may hold a student's text is not sent
+                return
+            span = bare
+        for processor in self._processors:
+            processor.on_end(span)
+
+    def _account(self, span: ReadableSpan) -> ReadableSpan:
+        started = self._open.pop(span.context.span_id, None)
+        call = read_call(span)
+        if call is None or started is None:
+            return span
+        around = self._around(span, call.operation)
+        if around is not None:
+            self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
+            return changed(span, attributes=without_call(span.attributes or {}))
+        self._count(span, call, started)
+        name, attributes = of_call(span, call)
+        return changed(span, name=name, kind=SpanKind.CLIENT, attributes=attributes)
+
+    def _around(self, span: ReadableSpan, operation: str) -> Span | None:
+        """The outermost span that is about the same call."""
+        found, parent = None, span.parent
+        for _ in range(_DEEPEST):
+            above = self._open.get(parent.span_id) if parent else None
+            if above is None or is_step(above.attributes):  # what a tool or an agent asks is a call by itself
+                break
+            if operation_of(above.attributes) == operation:
+                found = above
+            parent = above.parent
+        return found
+
+    def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> None:
+        tokens = {**self._inside.pop(started, {}), **call.tokens}
+        outcome = ERROR if call.failed else SUCCESS
+        block = self._blocks.pop(started, None)
+        with Attached(trace.set_span_in_context(NonRecordingSpan(span.context))):  # what is recorded points to this span
+            if call.operation != INFERENCE:
+                record_embeddings(call.model, call.seconds, tokens.get("input"), outcome)
+                return
+            quantization = "none"
+            if block is None:
+                state.note_counted(span.context.trace_id, call.model)
+            else:
+                block.leave_to_library()
+                quantization = (getattr(block.span, "attributes", None) or {}).get(catalogue.QUANTIZATION.key, quantization)
+            record_inference(call.model, quantization, call.seconds, tokens.get("input"), tokens.get("output"), outcome)
+
+    def shutdown(self) -> None:
+        """Send what is left and stop."""
+        for processor in self._processors:
+            processor.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Send what is held."""
+        return all(processor.force_flush(timeout_millis) for processor in self._processors)
+
+
+def _without_content(span: ReadableSpan) -> ReadableSpan:
+    attributes = without_content(span.attributes)
+    events = [Event(event.name, without_content(event.attributes), event.timestamp) for event in span.events]
+    pairs = zip(events, span.events, strict=True)
+    if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
+        return span
+    return changed(span, attributes=attributes, events=events)
+
+
+class CountingSampler(Sampler):
+    """Records calls to models even where the trace is not sampled, and so not sent: they are counted from their spans."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler: Final = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Any = None,
+        links: Any = None,
+        trace_state: Any = None,
+    ) -> SamplingResult:
+        """What the sampler decides, but that a call to a model is recorded."""
+        result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
+        if result.decision is Decision.DROP and (operation_of(attributes) or is_named_like_a_call(name)):
+            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+        return result
+
+    def get_description(self) -> str:
+        """As of the sampler that decides."""
+        return self._sampler.get_description()
