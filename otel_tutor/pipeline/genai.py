@@ -16,6 +16,8 @@ from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import to_count
 
 __all__ = [
+    "ASKED_FOR",
+    "CONTENT",
     "EMBEDDINGS",
     "EVENT_NAME",
     "INFERENCE",
@@ -61,16 +63,18 @@ _TOKENS: Final = {
 _CALL: Final = re.compile(
     r"gen_ai\.(operation\.name|usage\.)|llm\.(request\.type|usage\.|token_count\.)|openinference\.span\.kind"
 )
-# What students and models wrote, whichever library recorded it.
-_CONTENT: Final = re.compile(
-    r"gen_ai\.(prompt|completion)(\.|$)"
-    r"|gen_ai\.(input|output)\.messages|gen_ai\.(system_instructions|tool\.definitions|tool\.description)"
-    r"|gen_ai\.tool\.call\.(arguments|result)|gen_ai\.retrieval\.(query\.text|documents)|gen_ai\.content\."
-    r"|(input|output)\.value$|llm\.(input_messages|output_messages|prompts|completions|tools|prompt_template)(\.|$)"
-    r"|llm\.(invocation_parameters|function_call)|embedding\.embeddings\.|retrieval\.documents\.|reranker\."
-    r"|tool\.(parameters|description|json_schema)|traceloop\.entity\.(input|output)|db\.query\.result|db\.vector\.query"
-    r"|gen_ai\.(user|system|assistant|tool|choice)\.(message|content)|gen_ai\.choice"
+# What students and models wrote, whichever library recorded it; `collector/privacy.yaml` has the same pattern.
+CONTENT: Final = (
+    "^(gen_ai[.](prompt|completion)([.]|$)"
+    "|gen_ai[.](input|output)[.]messages|gen_ai[.](system_instructions|tool[.]definitions|tool[.]description)"
+    "|gen_ai[.]tool[.]call[.](arguments|result)|gen_ai[.]retrieval[.](query[.]text|documents)|gen_ai[.]content[.]"
+    "|(input|output)[.]value$|llm[.](input_messages|output_messages|prompts|completions|tools|prompt_template)([.]|$)"
+    "|llm[.](invocation_parameters|function_call)|embedding[.]embeddings[.]|retrieval[.]documents[.]|reranker[.]"
+    "|tool[.](parameters|description|json_schema)|traceloop[.]entity[.](input|output)|db[.]query[.]result"
+    "|gen_ai[.](user|system|assistant|tool|choice)[.](message|content)|gen_ai[.]choice)"
 )
+ASKED_FOR: Final = "otel_tutor.content"  # attribute of a span or event whose texts were asked for; the Collector removes it
+_CONTENT: Final = re.compile(CONTENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +155,15 @@ def without_call(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if not _CALL.match(key)}
 
 
-def without_content(attributes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """`attributes` without what people and models wrote: the same object where there is nothing of it."""
+def without_content(attributes: Mapping[str, Any] | None, *, captures: bool = False) -> Mapping[str, Any] | None:
+    """`attributes` without what people and models wrote: the same object where there is nothing of it.
+
+    Where it was asked for, it stays, marked as such.
+    """
     if not attributes or not any(_CONTENT.match(key) for key in attributes):
         return attributes
+    if captures:
+        return {**attributes, ASKED_FOR: True}
     return {key: value for key, value in attributes.items() if not _CONTENT.match(key)}
 
 

@@ -83,7 +83,7 @@ class ModelSpans(SpanProcessor):
         """Count the call that it is about, if it is about one that is not counted yet, and pass it on."""
         if span.instrumentation_scope is None or span.instrumentation_scope.name != _OURS:
             span = attempt(self._account, span) or span
-            bare = span if self._captures else attempt(_without_content, span)
+            bare = attempt(_without_content, span, self._captures)
             if bare is None:  # what may hold a student's text is not sent
                 return
             span = bare
@@ -141,9 +141,11 @@ class ModelSpans(SpanProcessor):
         return all(processor.force_flush(timeout_millis) for processor in self._processors)
 
 
-def _without_content(span: ReadableSpan) -> ReadableSpan:
-    attributes = without_content(span.attributes)
-    events = [Event(event.name, without_content(event.attributes), event.timestamp) for event in span.events]
+def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
+    attributes = without_content(span.attributes, captures=captures)
+    events = [
+        Event(event.name, without_content(event.attributes, captures=captures), event.timestamp) for event in span.events
+    ]
     pairs = zip(events, span.events, strict=True)
     if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
         return span

@@ -13,7 +13,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_tutor.pipeline.genai import EVENT_NAME, is_event, without_content
+from otel_tutor.pipeline.genai import ASKED_FOR, EVENT_NAME, is_event, without_content
 from otel_tutor.recording.content import captures_in_events
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8
@@ -115,8 +115,12 @@ class ValidLogs(LogRecordProcessor):
         name = record.event_name or str((record.attributes or {}).get(EVENT_NAME))
         record.event_name = name = valid_name(name)
         record.attributes = {**(record.attributes or {}), EVENT_NAME: name}
-        if name.startswith("gen_ai.") and not self._captures:
-            record.attributes, record.body = without_content(record.attributes), None
+        if name.startswith("gen_ai."):
+            record.attributes = without_content(record.attributes, captures=self._captures)
+            if self._captures:
+                record.attributes = {**(record.attributes or {}), ASKED_FOR: True}  # its body may hold them too
+            else:
+                record.body = None
         if record.body in (None, ""):
             record.body = name
 
