@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage mutations matrix resolution test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check coverage guests mutations matrix resolution test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -29,6 +29,10 @@ matrix: .venv/ready
 	$(BIN)/python -m tests.matrix
 
 # Whether the newest of 15 neighbours stay so next to otel_tutor, with uv and two releases of pip; it installs none of them
+# Other SDKs beside otel_tutor, the newest of each, in environments of their own: a minute
+guests: .venv/ready
+	$(BIN)/pytest -m guests tests/neighbours
+
 resolution: .venv/ready
 	$(BIN)/python -m tests.resolution
 

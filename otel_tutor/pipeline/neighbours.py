@@ -1,12 +1,17 @@
 """Providers that another library has set before: they get what is recorded, and pass it to our exporters as well."""
 
+import functools
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME
+from opentelemetry.sdk.trace import TracerProvider
 
 from otel_tutor.settings import Settings
 
@@ -15,6 +20,11 @@ __all__ = ["Neighbour", "Neighbours"]
 _log: Final = logging.getLogger("otel_tutor")
 
 _DEFAULTS: Final = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")  # where the API's own are
+_COMMAND: Final = "opentelemetry.instrumentation.auto_instrumentation"
+_BY_COMMAND: Final = (
+    "opentelemetry-instrument exports to the endpoint of the environment as well, where each record arrives twice: "
+    "start it with --configurator none"
+)
 _WRAPPERS: Final = 3  # around a provider of the SDK; logfire has one
 
 
@@ -58,9 +68,9 @@ class Neighbours:
     def find(cls) -> "Neighbours":
         """Those that are set now."""
         return cls(
-            tracer=_neighbour(trace.get_tracer_provider(), "add_span_processor"),
-            meter=_neighbour(metrics.get_meter_provider(), "add_metric_reader"),
-            logger=_neighbour(_logs.get_logger_provider(), "add_log_record_processor"),
+            tracer=_neighbour(trace.get_tracer_provider(), "add_span_processor", TracerProvider),
+            meter=_neighbour(metrics.get_meter_provider(), "add_metric_reader", MeterProvider),
+            logger=_neighbour(_logs.get_logger_provider(), "add_log_record_processor", LoggerProvider),
         )
 
     @property
@@ -77,12 +87,16 @@ class Neighbours:
         joined = [name for name, other in present.items() if other.is_joined]
         apart = [name for name, other in present.items() if not other.is_joined]
         lacking = self._lacking(settings)
+        by_command = (
+            bool(joined) and _COMMAND in sys.modules and any("otlp" in names for names in settings.exporters.values())
+        )
         parts = [
             f"providers were set before configure(): joined {', '.join(joined) or 'none'}",
             *([f"{', '.join(apart)} cannot be joined: call otel_tutor.configure() first"] if apart else []),
             *([f"its resource stays: {lacking}"] if lacking else []),
+            *([_BY_COMMAND] if by_command else []),
         ]
-        return "; ".join(parts), bool(apart or lacking)
+        return "; ".join(parts), bool(apart or lacking or by_command)
 
     def _lacking(self, settings: Settings) -> str:
         """What of the resource makes series hard to tell apart, and how to change it."""
@@ -95,12 +109,14 @@ class Neighbours:
         return ""
 
 
-def _neighbour(provider: Any, method: str) -> Neighbour | None:
+def _neighbour(provider: Any, method: str, of_sdk: type[Any]) -> Neighbour | None:
     kind = type(provider)
     if kind.__module__.startswith(_DEFAULTS):
         return None
     owner = f"{kind.__module__}.{kind.__qualname__}"
     for _ in range(_WRAPPERS):
+        if isinstance(provider, of_sdk):  # the method of a subclass may replace what is there, as Phoenix's does
+            return Neighbour(owner, provider, functools.partial(getattr(of_sdk, method), provider))
         if callable(add := getattr(provider, method, None)):
             return Neighbour(owner, provider, add)
         provider = getattr(provider, "provider", None)

@@ -127,7 +127,8 @@ def http_receiver() -> Iterator[Receiver]:
             kept.requests += 1
             kept.connections.add(self.client_address)
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            request_type, response_type, keep = signals[self.path]
+            # Langfuse has a path of its own before these.
+            request_type, response_type, keep = signals[self.path[self.path.index("/v1/") :]]
             gzipped = self.headers.get("Content-Encoding") == "gzip"
             request = request_type.FromString(decompress(body) if gzipped else body)
             answer = kept.judge(request, None)
