@@ -86,7 +86,7 @@ def configure(
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
-    if app is not None and not isinstance(app, Starlette):
+    if app is not None and not _is_application(app):
         raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
     if app is not None and app.middleware_stack is not None:
         raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
@@ -109,6 +109,12 @@ def configure(
 
             for sync_engine in engines:
                 observe_engine(sync_engine, trace_engine)
+
+
+def _is_application(app: object) -> bool:
+    """Whether it is a Starlette or FastAPI object. StarletteInstrumentor puts a subclass in the place of the class itself."""
+    names = [(base.__module__, base.__name__) for base in type(app).__mro__]
+    return ("starlette.applications", "Starlette") in names
 
 
 def flush(timeout: float = SHUTDOWN_SECONDS) -> bool:

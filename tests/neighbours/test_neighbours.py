@@ -85,7 +85,7 @@ NEIGHBOURS = {
         exports_after=False,  # it uses a provider that is there, and its exporters
     ),
     "opentelemetry-distro": Neighbour(
-        ("opentelemetry-distro", "opentelemetry-instrumentation-fastapi"),
+        ("opentelemetry-distro", "opentelemetry-instrumentation-fastapi", "opentelemetry-instrumentation-starlette"),
         "",
         "trace.get_tracer('distro').start_as_current_span('neighbour')",
         command=("opentelemetry-instrument",),
@@ -220,3 +220,38 @@ def test_the_command_opentelemetry_instrument_leaves_the_providers_to_us(
 
     assert_one_trace_for_each_request(ours, "GET /lesson", "rag.query", "neighbour")
     assert "providers were set before" not in logged
+
+
+STARLETTE = """
+import sys
+import otel_tutor, starlette.applications
+from opentelemetry.instrumentation.starlette import StarletteInstrumentor
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+
+{every}
+app = starlette.applications.Starlette()
+app.add_route("/lesson", lambda request: PlainTextResponse("because"))
+{before}
+otel_tutor.configure(app, endpoint=sys.argv[1], instrument=False)
+{after}
+TestClient(app).get("/lesson")
+"""
+EACH = "StarletteInstrumentor.instrument_app(app)"
+
+
+@pytest.mark.parametrize("where", ["every", "before", "after"])
+def test_a_starlette_app_that_is_instrumented_too_is_observed_once(
+    where: str, python: Callable[[str], Path], ours: Receiver
+) -> None:
+    lines = {
+        "every": "",
+        "before": "",
+        "after": "",
+        where: "StarletteInstrumentor().instrument()" if where == "every" else EACH,
+    }
+    command = [str(python("opentelemetry-distro")), "-c", STARLETTE.format(**lines), ours.address]
+    subprocess.run(command, check=True, timeout=60, capture_output=True)
+
+    assert [span.name for span in ours.spans] == ["GET /lesson"]
+    assert counted(ours, "http.server.request.duration") == 1
