@@ -5,7 +5,7 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -57,7 +57,8 @@ def configure(
     Values are cut at 65,536 characters, or at `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`: attributes, log bodies, descriptions,
     messages and stack traces of exceptions. For attributes of spans, `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT` comes first,
     for log records `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Text that UTF-8 cannot hold is replaced.
-    Called again, it adds a further app or engine and has no other effect.
+    Called again, it adds a further app or engine and starts instrumentations that it names. What it does not name stays as
+    it was. A service name, an endpoint or limits that differ from the first are not used, which is one line of log.
 
     It changes the process in these ways, unless `OTEL_SDK_DISABLED` is true:
     - It sets `OTEL_SEMCONV_STABILITY_OPT_IN=http,database` and `GRPC_VERBOSITY=NONE`, where they are not set. Processes that
@@ -94,11 +95,10 @@ def configure(
     instrumentations = []
     if instrument is not None or not state.instrumentations_chosen:
         instrumentations = choose(True if instrument is None else instrument)
-    if cardinality_limits is None and state.settings is not None and not state.captures:
-        cardinality_limits = state.settings.cardinality_limits
+    given = {"service_name": service_name, "endpoint": endpoint, "cardinality_limits": cardinality_limits}
     settings = Settings.read(service_name=service_name, endpoint=endpoint, cardinality_limits=cardinality_limits)
     with state.lock:
-        start(settings)
+        start(settings, given=frozenset(name for name, value in given.items() if value is not None))
         if app is not None:
             _observe_app(app)
         if state.providers is not None:
@@ -112,7 +112,7 @@ def configure(
 
 
 def _is_application(app: object) -> bool:
-    """Whether it is a Starlette or FastAPI object. StarletteInstrumentor puts a subclass in the place of the class itself."""
+    """Whether it is a Starlette or FastAPI object. StarletteInstrumentor replaces the class by a subclass."""
     names = [(base.__module__, base.__name__) for base in type(app).__mro__]
     return ("starlette.applications", "Starlette") in names
 
@@ -143,8 +143,8 @@ def shutdown() -> None:
             state.providers = None
 
 
-def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
-    """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests."""
+def start(settings: Settings, exporters: "Exporters | None" = None, given: Set[str] = frozenset()) -> None:
+    """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests. given: what a caller set by name."""
     if state.settings is None:
         if not settings.disabled:
             _start_pipeline(settings, exporters)
@@ -153,17 +153,18 @@ def start(settings: Settings, exporters: "Exporters | None" = None) -> None:
     elif state.captures:
         state.settings = settings  # each test may have its own app
     else:
-        _ensure_same(state.settings, settings)
+        _name_what_differs(state.settings, settings, given)
+        return
     state.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES} | dict(settings.cardinality_limits)
 
 
-def _ensure_same(before: Settings, now: Settings) -> None:
-    for name in ("service_name", "endpoint", "cardinality_limits"):
-        if getattr(before, name) != getattr(now, name):
-            raise ConfigurationError(
-                f"{name}={getattr(now, name)!r}, but this process was configured with {getattr(before, name)!r}: "
-                "call configure() with one of them"
-            )
+def _name_what_differs(before: Settings, now: Settings, given: Set[str]) -> None:
+    """Log the values of a later call that are not used."""
+    for name in sorted(given):
+        used, value = getattr(before, name), getattr(now, name)
+        if used != value:
+            message = "%s=%r is not used, this process was configured with %r: call configure() with one of them"
+            _log.warning(message, name, value, used)
 
 
 def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:

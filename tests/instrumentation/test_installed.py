@@ -50,7 +50,7 @@ import json, sys
 import otel_tutor, stationery
 try:
     otel_tutor.configure(endpoint=sys.argv[1], **json.loads(sys.argv[2]))
-    otel_tutor.configure(endpoint=sys.argv[1])
+    otel_tutor.configure()
 except otel_tutor.ConfigurationError as error:
     sys.exit(str(error))
 print(json.dumps(stationery.STARTED))
