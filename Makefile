@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage guests mutations matrix resolution test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check coverage guests mutations matrix resolution servers test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -28,11 +28,15 @@ mutations: .venv/ready
 matrix: .venv/ready
 	$(BIN)/python -m tests.matrix
 
-# Whether the newest of 15 neighbours stay so next to otel_tutor, with uv and two releases of pip; it installs none of them
 # Other SDKs beside otel_tutor, the newest of each, in environments of their own: a minute
 guests: .venv/ready
 	$(BIN)/pytest -m guests tests/neighbours
 
+# Task queues and servers, the newest of each, in an environment of their own: two minutes; apt-get install redis-server
+servers: .venv/ready
+	$(BIN)/pytest -m servers tests/servers
+
+# Whether the newest of 15 neighbours stay so next to otel_tutor, with uv and two releases of pip; it installs none of them
 resolution: .venv/ready
 	$(BIN)/python -m tests.resolution
 

@@ -75,7 +75,8 @@ def configure(
       ends. For this, `start` and `run` of `threading.Thread` and `submit` of `ThreadPoolExecutor` are wrapped. A forked
       child begins outside of any trace.
     - Entering and leaving `asyncio.Timeout` are wrapped, which tells a deadline that passed from a client that went away.
-    - Children of `multiprocessing` send what is left before they end, within 3 seconds; those that are terminated do not.
+    - `os._exit` is wrapped: forked children end by it, of `multiprocessing`, Celery and RQ too, and send what is left before
+      they do, within 3 seconds. Those that are terminated do not.
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
       mounted in it, no longer measure requests themselves. OpenTelemetry's own instrumentors find it marked as instrumented,
       and `OpenTelemetryMiddleware.__call__` is wrapped: around the app or in it, it leaves requests to us.
@@ -190,7 +191,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     set_recorder_factory(pipeline.cached_recording)
     state.providers = built
     atexit.register(shutdown)
-    pipeline.shut_down_in_children(shutdown)
+    pipeline.shut_down_before_exit(shutdown)
     propagate_context()
     _observe_app_state()
     pipeline.observe_losses()

@@ -3,7 +3,7 @@
 resource -> providers (traces, metrics, logs) -> otlp ==> Collector
 """
 
-from otel_tutor.pipeline.children import shut_down_in_children
+from otel_tutor.pipeline.children import shut_down_before_exit
 from otel_tutor.pipeline.delivery import observe_losses
 from otel_tutor.pipeline.neighbours import Neighbours
 from otel_tutor.pipeline.otlp import make_exporters
@@ -22,7 +22,7 @@ __all__ = [
     "make_resource",
     "observe_losses",
     "observe_process",
-    "shut_down_in_children",
+    "shut_down_before_exit",
     "throttle_sdk_logs",
     "trace_engine",
     "try_all",

@@ -1,8 +1,8 @@
 """Beside another SDK, set up before or after: its spans and ours are one trace, and each request counts once."""
 
+import functools
 import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.tools.stack.files import cache_folder
+from tests.support.environments import environment
 from tests.support.receiver import Receiver, http_receiver, receiver
 
 pytestmark = pytest.mark.guests
@@ -125,24 +125,9 @@ CONFIGURE = 'logging.basicConfig(level="INFO")\notel_tutor.configure(app, endpoi
 
 
 @pytest.fixture(scope="session")
-def python(repository_root: Path) -> Callable[[str], Path]:
+def python() -> Callable[[str], Path]:
     """The interpreter of an environment with the newest release of a neighbour beside otel_tutor."""
-
-    def make(name: str) -> Path:
-        folder = cache_folder() / "guests" / f"{name}-{sys.version_info.major}.{sys.version_info.minor}"
-        uv, python = [sys.executable, "-m", "uv"], folder / "bin" / "python"
-        if not python.exists():
-            subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-        wanted = ["--editable", f"{repository_root}[http]", "fastapi", "httpx", *NEIGHBOURS[name].packages]
-        subprocess.run([*uv, "pip", "install", "--quiet", "--upgrade", "--python", str(python), *wanted], check=True)
-        return python
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def repository_root() -> Path:
-    return Path(__file__).parents[2]
+    return functools.cache(lambda name: environment(name, *NEIGHBOURS[name].packages))
 
 
 @pytest.fixture

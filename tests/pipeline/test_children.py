@@ -101,6 +101,30 @@ def test_all_that_three_jobs_record_arrives(kind: str, method: str, program: Pat
     assert result.stderr == ""
 
 
+ENDS = {
+    "at its end": "",
+    "by an exception": "1 / 0",
+    "by sys.exit": "sys.exit(3)",
+    "by sys.exit in a thread": "threading.Thread(target=sys.exit).start()",
+    "by os._exit": "os._exit(0)",
+    "by os._exit in a fork of its own": "os.fork() or job(3)\nos._exit(0)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_a_script_records_arrives_however_it_ends(end: str, received: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(
+        PROGRAM.replace('if sys.argv[1] != "configured_late":\n    otel', "otel").replace("[3]", "[1]")
+    )
+    script = "import os, sys, threading\nfrom jobs import job\nfor number in range(3): job(number)\n" + ENDS[end]
+    command = [sys.executable, "-c", script, received.address]
+    subprocess.run(command, capture_output=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+
+    expected = 4 if "fork" in end else 3
+    assert sorted(received.bodies) == [f"job {number}" for number in range(expected)]
+    assert searches(received) == expected
+
+
 def test_a_child_ends_within_the_deadline_where_no_one_listens(program: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         result = run(program, "process", "fork", f"http://127.0.0.1:{deaf.getsockname()[1]}")
