@@ -66,6 +66,8 @@ def configure(
     - Log records are exported once the app's handlers have had them: `logging.Logger.callHandlers` is wrapped. No handler is
       added and no level is changed, so what is printed stays as it is, and logging may be set up before or after. Levels of
       loggers decide what is exported, from INFO up; levels of handlers do not. Access logs of servers are left out.
+    - What loguru and structlog write past logging is exported as well. loguru gets a sink, which `logger.remove()` leaves in
+      place, and the methods of structlog's own loggers are wrapped.
     - While no logging is set up, Python prints warnings only. INFO records are exported all the same: for that,
       `logging.Logger.isEnabledFor` is wrapped. Once logging is set up, Python's default level of WARNING holds for the
       export too: `logging.basicConfig(level=logging.INFO)` exports INFO.

@@ -15,6 +15,7 @@ from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import LoggingHandler as SDKLoggingHandler
 
+from otel_tutor.pipeline.other_loggers import Depth, comes_from_loguru, export_other_loggers
 from otel_tutor.recording.guard import attempt
 
 __all__ = ["ExportHandler", "export_logs"]
@@ -76,14 +77,17 @@ class _Loggers:
 
     def __init__(self, handler: ExportHandler) -> None:
         self.handler: ExportHandler | None = handler
+        self._depth = Depth()  # of each thread in handlers of logging
         call_handlers, is_enabled_for = logging.Logger.callHandlers, logging.Logger.isEnabledFor
 
         def call_handlers_and_export(logger: logging.Logger, record: logging.LogRecord) -> None:
+            self._depth.value += 1
             try:
                 call_handlers(logger, record)
             finally:  # last: what the app's own handlers hide or add is hidden or added
-                if self.handler is not None and record.levelno >= self.handler.level and _is_handled(logger):
-                    self.handler.handle(record)
+                self._depth.value -= 1
+                if _is_handled(logger) and not ("loguru" in sys.modules and comes_from_loguru()):
+                    self.export(record)
 
         def is_enabled_or_exported(logger: logging.Logger, level: int) -> bool:
             return is_enabled_for(logger, level) or (
@@ -94,6 +98,15 @@ class _Loggers:
         self._wrappers = {"callHandlers": call_handlers_and_export, "isEnabledFor": is_enabled_or_exported}
         for name, wrapper in self._wrappers.items():
             setattr(logging.Logger, name, wrapper)
+
+    def export(self, record: logging.LogRecord) -> None:
+        """Export a record, from the handler's level up."""
+        if self.handler is not None and record.levelno >= self.handler.level:
+            self.handler.handle(record)
+
+    def is_inside(self) -> bool:
+        """Whether this thread is in a handler of logging."""
+        return self._depth.value > 0
 
     def restore(self) -> None:
         """Have no effect any more; where another library has wrapped these methods too, the wrappers stay under its."""
@@ -142,4 +155,6 @@ def export_logs(provider: LoggerProvider) -> Callable[[], None]:
     What is printed stays as it is. While nothing is configured, INFO records are sent too, which Python alone would drop:
     it prints warnings then. Returns what undoes it.
     """
-    return _Loggers(ExportHandler(provider)).restore
+    loggers = _Loggers(ExportHandler(provider))
+    export_other_loggers(loggers.export, loggers.is_inside)
+    return loggers.restore

@@ -158,3 +158,47 @@ def test_an_exception_that_structlog_keeps_for_its_formatter_is_exported() -> No
     )
 
     assert sent == [["failed", "no answer", 7]]
+
+
+NATIVE = {
+    "loguru as it comes": "from loguru import logger as log\nlog.remove()\nlog.add(sys.stdout, format='CONSOLE {message}')",
+    "loguru, configured": """
+from loguru import logger as log
+log.configure(handlers=[{"sink": sys.stdout, "format": "CONSOLE {message}"}])
+""",
+    "structlog as it comes": """
+import structlog
+structlog.configure(processors=[lambda logger, name, event: "CONSOLE " + event["event"]])
+log = structlog.get_logger()
+""",
+    "structlog that writes": """
+import structlog
+writing = structlog.WriteLoggerFactory()
+structlog.configure(processors=[lambda _, __, event: "CONSOLE " + event["event"]], logger_factory=writing)
+log = structlog.get_logger()
+""",
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["after configure()", "before configure()"])
+@pytest.mark.parametrize("set_up", NATIVE)
+def test_so_is_a_line_that_is_written_past_logging(set_up: str, first: bool) -> None:
+    parts = (CONFIGURE, NATIVE[set_up]) if first else (NATIVE[set_up], "\n", CONFIGURE)
+    ask = ASK.replace('log = logging.getLogger("app")', "").replace('%s", ', '" + ')
+    (((body, in_trace, name),),), printed, stderr = run(*parts, ask)
+
+    assert (printed, stderr) == ("CONSOLE asked why\n", "")
+    assert (body.removeprefix("CONSOLE "), in_trace) == ("asked why", True)
+    assert name in {"__main__", "structlog"}
+
+
+def test_a_color_of_the_console_is_no_part_of_the_line() -> None:
+    set_up = """
+    import structlog
+    structlog.configure(processors=[structlog.dev.ConsoleRenderer(colors=True)])
+    structlog.get_logger().warning("late", student=7)
+    show([log.log_record.body for log in kept.logs])
+    """
+    ((body,),), *_ = run(CONFIGURE, set_up)
+
+    assert body.split() == ["late", "student=7"]
