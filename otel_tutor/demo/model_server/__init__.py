@@ -4,7 +4,9 @@ It is deterministic: its answers come from the corpus (`writing`), its errors fr
 details of usage from another (`prompt`). `GET /account` says what it has served, so that telemetry can be held against it.
 """
 
-from otel_tutor.demo.model_server.app import CHAT_MODEL, create_model_app
+from otel_tutor.demo.model_server.account import Account
+from otel_tutor.demo.model_server.app import CHAT_MODEL
 from otel_tutor.demo.model_server.serving import serving_model
+from otel_tutor.demo.model_server.writing import Library
 
-__all__ = ["CHAT_MODEL", "create_model_app", "serving_model"]
+__all__ = ["CHAT_MODEL", "Account", "Library", "serving_model"]

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import uvicorn
@@ -21,12 +20,12 @@ _STOP_SECONDS: Final = 5  # for requests that are under way
 
 
 @contextmanager
-def serving_model(library: Library | None = None, account: Path | None = None) -> Iterator[str]:
+def serving_model(library: Library | None = None, account: Account | None = None) -> Iterator[str]:
     """The address of a server that runs until the block ends: `http://127.0.0.1:PORT`. OpenAI's clients add `/v1`.
 
-    Without a library it trains one. account: a file that servers may share; without it, memory.
+    Without a library it trains one, and without an account it keeps one in memory.
     """
-    kept = Account(account)
+    kept = account or Account()
     app = create_model_app(library or Library.train(), kept)
     # No lifespan and no log lines per request: inside a tutor, it is part of the tutor.
     config = uvicorn.Config(
@@ -46,7 +45,8 @@ def serving_model(library: Library | None = None, account: Path | None = None) -
     finally:
         server.should_exit = True
         thread.join()
-        kept.close()
+        if account is None:
+            kept.close()
 
 
 def _port(server: uvicorn.Server, thread: threading.Thread) -> int:
