@@ -3,13 +3,15 @@
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from typing import Final
 
 import anyio
+from openai import OpenAIError
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -24,12 +26,14 @@ from otel_tutor.demo.checks import register_checks
 from otel_tutor.demo.corpus import read_passages, read_practice
 from otel_tutor.demo.faults import Faults, kill_database_while_on
 from otel_tutor.demo.generation import GenerationError
+from otel_tutor.demo.model_server import Account, Library, serving_model
+from otel_tutor.demo.models import RemoteModel
 from otel_tutor.demo.outbox import CentralError, Outbox
 from otel_tutor.demo.practice import Practice
 from otel_tutor.demo.routes import ROUTES, Services
 from otel_tutor.demo.sessions import Reporter, Sessions
 from otel_tutor.demo.settings import Settings
-from otel_tutor.demo.store import open_engine, prepare
+from otel_tutor.demo.store import load_model, open_engine, prepare
 from otel_tutor.demo.tutor import Tutor
 from otel_tutor.health import drain_on_sigterm, health_routes
 from otel_tutor.monitoring import metrics_collector
@@ -60,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         exception_handlers={
             BadInputError: _bad_input,
             GenerationError: _no_answer,
+            OpenAIError: _no_answer,
             CentralError: _central_down,
             OperationalError: _database_down,
             PoolTimeoutError: _database_down,
@@ -73,31 +78,39 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
 @asynccontextmanager
 async def _serve(settings: Settings, engine: Engine) -> AsyncIterator[Mapping[str, Services]]:
-    services = await run_in_threadpool(_start, settings, engine)
-    drain_on_sigterm()  # only now: the server has set its own handler
-    reporter = Reporter(settings.database, settings.reporter_lock)
-    try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_report, reporter)
-            yield {"services": services}
-            tasks.cancel_scope.cancel()
-    finally:
-        reporter.close()
-        # The last export hands the counts over to the worker that reports next.
-        metrics_collector.set_active_sessions(0)
-        metrics_collector.set_sync_queue_size(0)
-        engine.dispose()
+    with ExitStack() as held:
+        services = await run_in_threadpool(_start, settings, engine, held)
+        drain_on_sigterm()  # only now: the server has set its own handler
+        reporter = Reporter(settings.database, settings.reporter_lock)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_report, reporter)
+                yield {"services": services}
+                tasks.cancel_scope.cancel()
+        finally:
+            reporter.close()
+            # The last export hands the counts over to the worker that reports next.
+            metrics_collector.set_active_sessions(0)
+            metrics_collector.set_sync_queue_size(0)
+            engine.dispose()
 
 
-def _start(settings: Settings, engine: Engine) -> Services:
+def _start(settings: Settings, engine: Engine, held: ExitStack) -> Services:
+    """What the endpoints call; what has to be closed afterwards is left to `held`."""
     prepare(settings.database)
-    faults = Faults(settings.faults)
+    faults, account = Faults(settings.faults), Account(settings.model_account)
+    held.callback(account.close)
+    with Session(engine) as session:
+        model = load_model(session)
+    remote = RemoteModel(held.enter_context(serving_model(Library(model), account)), faults)
+    held.callback(remote.close)
     services = Services(
-        tutor=Tutor(engine, faults),
+        tutor=Tutor(engine, faults, model, remote),
         practice=Practice(engine, read_practice()),
         sessions=Sessions(engine),
         outbox=Outbox(engine, settings.central, faults),
         faults=faults,
+        model_account=account,
         subjects=sorted({passage.subject for passage in read_passages()}),
     )
     register_checks(settings, engine, services.tutor)
@@ -124,7 +137,7 @@ async def _bad_input(_: Request, error: Exception) -> Response:
 
 
 async def _no_answer(_: Request, error: Exception) -> Response:
-    return _error(502, f"No answer could be written: {error}.")
+    return _error(502, f"No answer could be written: {str(error).removesuffix('.')}.")
 
 
 async def _central_down(_: Request, error: Exception) -> Response:

@@ -44,10 +44,10 @@ def text(body: Body, name: str) -> str:
     return value.strip()
 
 
-def choice(value: object, known: Collection[str]) -> str:
-    """A subject that the tutor has."""
+def choice(name: str, value: object, known: Collection[str]) -> str:
+    """A subject or a model that the tutor has."""
     if not isinstance(value, str) or value not in known:
-        raise BadInputError(f"The subject is unknown; the known ones are {', '.join(known)}.")
+        raise BadInputError(f"The {name} is unknown; the known ones are {', '.join(known)}.")
     return value
 
 

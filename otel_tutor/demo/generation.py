@@ -10,7 +10,7 @@ from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import EmbeddingModel, Vectors
 from otel_tutor.demo.text import count_tokens, sentences
 
-__all__ = ["Answer", "GenerationError", "Generator", "input_tokens"]
+__all__ = ["Answer", "GenerationError", "Generator", "input_tokens", "quoted"]
 
 _LONGEST_ANSWER: Final = 3  # sentences
 _DAMPING: Final = 0.5  # how much a sentence owes to the ones like it; the rest is its likeness to the question
@@ -37,6 +37,11 @@ class Answer:
 def input_tokens(question: str, passages: Sequence[Passage]) -> int:
     """How many tokens an answer from these passages takes in."""
     return count_tokens(question) + sum(count_tokens(passage.text) for passage in passages)
+
+
+def quoted(text: str, passages: Sequence[Passage]) -> Sequence[Passage]:
+    """The passages that a text has a sentence of."""
+    return [passage for passage in passages if any(sentence in text for sentence in sentences(passage.text))]
 
 
 class Generator:

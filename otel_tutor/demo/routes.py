@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from openai import OpenAIError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from otel_tutor.demo import body
 from otel_tutor.demo.body import BadInputError
 from otel_tutor.demo.faults import Faults, stall_one_worker_while_on
 from otel_tutor.demo.generation import GenerationError
+from otel_tutor.demo.model_server import Account
 from otel_tutor.demo.outbox import Outbox
 from otel_tutor.demo.page import PAGE
 from otel_tutor.demo.practice import Practice
@@ -34,6 +36,7 @@ class Services:
     sessions: Sessions
     outbox: Outbox
     faults: Faults
+    model_account: Account
     subjects: Sequence[str]
 
 
@@ -46,11 +49,17 @@ async def _page(_: Request) -> Response:
     return HTMLResponse(PAGE)
 
 
-async def _asked(request: Request) -> tuple[str, str | None, str | None]:
-    """Question, subject if one is named, and session if there is one."""
-    given = await body.read_object(request)
-    question, session, subject = body.text(given, "question"), body.session(given), given.get("subject")
-    return question, None if subject is None else body.choice(subject, _services(request).subjects), session
+async def _asked(request: Request) -> tuple[str, str | None, str | None, str | None]:
+    """Question, subject if one is named, session if there is one, and model if the query names one."""
+    sent, services = await body.read_object(request), _services(request)
+    question, session, subject = body.text(sent, "question"), body.session(sent), sent.get("subject")
+    model = request.query_params.get("model")
+    return (
+        question,
+        None if subject is None else body.choice("subject", subject, services.subjects),
+        session,
+        None if model is None else body.choice("model", model, services.tutor.models),
+    )
 
 
 async def _ask(request: Request) -> Response:
@@ -60,8 +69,8 @@ async def _ask(request: Request) -> Response:
 
 async def _stream(request: Request) -> Response:
     asked = await _asked(request)
-    sentences = await run_in_threadpool(_services(request).tutor.stream, *asked)
-    return StreamingResponse(sentences, media_type="text/plain")
+    pieces = await run_in_threadpool(_services(request).tutor.stream, *asked)
+    return StreamingResponse(pieces, media_type="text/plain")
 
 
 async def _live(websocket: WebSocket) -> None:
@@ -72,13 +81,14 @@ async def _live(websocket: WebSocket) -> None:
         try:
             reply = await run_in_threadpool(services.tutor.ask, body.text({"question": question}, "question"))
             await websocket.send_json(_reply(reply))
-        except (BadInputError, GenerationError) as error:
+        except (BadInputError, GenerationError, OpenAIError) as error:
             await websocket.send_json({"error": str(error)})
 
 
 def _reply(reply: Reply) -> dict[str, object]:
     return {
         "answer": reply.answer,
+        "model": reply.model,
         "subject": reply.subject,
         "topic": reply.topic,
         "sources": [
@@ -108,7 +118,7 @@ async def _subjects(request: Request) -> Response:
 
 async def _practice(request: Request) -> Response:
     services = _services(request)
-    subject = body.choice(request.path_params["subject"], services.subjects)
+    subject = body.choice("subject", request.path_params["subject"], services.subjects)
     items = [
         {"item": number, "topic": item.topic, "question": item.question}
         for number, item in enumerate(services.practice.items(subject))
@@ -118,7 +128,7 @@ async def _practice(request: Request) -> Response:
 
 async def _answer(request: Request) -> Response:
     services = _services(request)
-    subject = body.choice(request.path_params["subject"], services.subjects)
+    subject = body.choice("subject", request.path_params["subject"], services.subjects)
     given = await body.read_object(request)
     item, answer, session = body.integer(given, "item"), body.text(given, "answer"), body.session(given)
     try:
@@ -131,6 +141,11 @@ async def _answer(request: Request) -> Response:
 async def _sync(request: Request) -> Response:
     drained = await run_in_threadpool(_services(request).outbox.drain)
     return JSONResponse({"records": dict(drained.records), "remaining": drained.remaining, "seconds": drained.seconds})
+
+
+async def _model_account(request: Request) -> Response:
+    """What the servers of all workers have served: calls and tokens."""
+    return JSONResponse(await run_in_threadpool(_services(request).model_account.read))
 
 
 async def _faults(request: Request) -> Response:
@@ -166,6 +181,7 @@ ROUTES: Final = (
     Route("/practice/{subject}", _practice),
     Route("/practice/{subject}/answers", _answer, methods=["POST"]),
     Route("/sync", _sync, methods=["POST"]),
+    Route("/model/account", _model_account),
     Route("/faults", _faults),
     Route("/faults/{name}", _switch_fault, methods=["PUT"]),
 )

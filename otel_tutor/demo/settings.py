@@ -36,6 +36,11 @@ class Settings:
         return self.data / "central.db"
 
     @property
+    def model_account(self) -> Path:
+        """What the model behind HTTP has served, in all worker processes."""
+        return self.data / "model-account.db"
+
+    @property
     def faults(self) -> Path:
         """The directory in which a file switches a fault on."""
         return self.data / "faults"

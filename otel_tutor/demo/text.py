@@ -1,11 +1,12 @@
 """Text as the tutor sees it: words, terms (words worth matching), sentences and tokens."""
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["count_tokens", "sentences", "terms", "words"]
+__all__ = ["count_tokens", "first_tokens", "sentences", "terms", "words"]
 
 _WORD: Final = re.compile(r"[a-z0-9]+")
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
@@ -43,6 +44,12 @@ def sentences(text: str) -> Sequence[str]:
 def count_tokens(text: str) -> int:
     """How many words, numbers and marks a text has."""
     return len(_TOKEN.findall(text))
+
+
+def first_tokens(text: str, count: int) -> str:
+    """The beginning of a text that has at most so many tokens."""
+    ends = [token.end() for token in itertools.islice(_TOKEN.finditer(text), max(count, 0) + 1)]
+    return text if len(ends) <= count else text[: ends[count - 1]] if count > 0 else ""
 
 
 def _stem(word: str) -> str:

@@ -9,26 +9,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session
 
-from otel_tutor.demo.embedding import QUANTIZATION
+from otel_tutor.demo.embedding import EmbeddingModel
 from otel_tutor.demo.faults import (
     EXTRA_OUTBOX_ROWS,
-    FAILING_GENERATION,
     FREE_TEXT_TOPICS,
     FULL_OUTBOX,
-    SLOW_GENERATION,
-    SLOW_GENERATION_SECONDS,
     SLOW_RETRIEVAL,
     SLOW_RETRIEVAL_SECONDS,
     Faults,
     Leak,
 )
-from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens
+from otel_tutor.demo.generation import Answer
+from otel_tutor.demo.models import LocalModel, Model, RemoteModel, is_for_remote
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.retrieval import UNKNOWN, Found, Retriever, Scored
-from otel_tutor.demo.store import QuestionRow, load_model, new_id, writing
-from otel_tutor.demo.text import count_tokens
+from otel_tutor.demo.store import QuestionRow, new_id, writing
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.rag import Generation, Question, observe_question
 from otel_tutor.tracing import add_span_event, get_current_trace_id
@@ -42,9 +38,10 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer, what it was found to be about, the passages it rests on, its trace, and what it took in seconds."""
+    """An answer, its model, what it was found to be about, the passages it rests on, its trace, and its times in seconds."""
 
     answer: str
+    model: str
     subject: str
     topic: str
     sources: Sequence[Scored]
@@ -56,33 +53,43 @@ class Reply:
 class Tutor:
     """Answers questions from the passages of a prepared database; safe to use from many threads."""
 
-    def __init__(self, engine: Engine, faults: Faults) -> None:
-        with Session(engine) as session:
-            self._model = load_model(session)
+    def __init__(self, engine: Engine, faults: Faults, model: EmbeddingModel, remote: RemoteModel) -> None:
+        self._model = model
         self._engine = engine
         self._faults = faults
         self._leak = Leak(engine, faults)
-        self._retriever = Retriever(engine, self._model)
-        self._generator = Generator(self._model)
-        metrics_collector.set_model_memory(self._model.name, self._model.num_bytes)
+        self._retriever = Retriever(engine, model)
+        self._local = LocalModel(model, faults)
+        self._remote = remote
+        metrics_collector.set_model_memory(model.name, model.num_bytes)
 
     @property
     def model_bytes(self) -> int:
         """What the loaded model occupies, in bytes."""
         return self._model.num_bytes
 
-    def ask(self, question: str, subject: str | None = None, session: str | None = None) -> Reply:
-        """Answer a question, about that subject if one is named, and keep both.
+    @property
+    def models(self) -> Sequence[str]:
+        """The models that can be named."""
+        return self._local.name, self._remote.name
 
-        Raises GenerationError when nothing usable is found, and SQLAlchemy's errors when the database is down.
+    def ask(
+        self, question: str, subject: str | None = None, session: str | None = None, model_name: str | None = None
+    ) -> Reply:
+        """Answer a question, about that subject and by that model if they are named, and keep both.
+
+        Raises GenerationError when nothing usable is found, OpenAIError when the model behind HTTP fails, and SQLAlchemy's
+        errors when the database is down.
         """
+        model = self._choose(question, model_name)
         with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked, _logged(asked):
             found = self._retrieve(asked, question, subject)
-            answer = self._generate(asked, question, found)
+            answer = self._generate(asked, model, question, found)
             self._keep(question, answer.text, found, session)
             trace_id = get_current_trace_id()
         return Reply(
             answer=answer.text,
+            model=model.name,
             subject=found.subject,
             topic=found.topic,
             sources=[scored for scored in found.passages if scored.passage in answer.sources],
@@ -91,17 +98,24 @@ class Tutor:
             generation_seconds=asked.generation_seconds,
         )
 
-    def stream(self, question: str, subject: str | None = None, session: str | None = None) -> Iterator[str]:
-        """The same answer sentence by sentence; it is kept once the last one was asked for.
+    def stream(
+        self, question: str, subject: str | None = None, session: str | None = None, model_name: str | None = None
+    ) -> Iterator[str]:
+        """The same answer piece by piece; it is kept once the last one was asked for.
 
         Raises what `ask` raises, before it returns.
         """
+        model = self._choose(question, model_name)
         with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked:
             with _logged(asked, only_failures=True):
                 found = self._retrieve(asked, question, subject)
-            generation = asked.generation(self._model.name, QUANTIZATION)
-            pieces = generation.stream(self._write(asked, generation, question, found, session))
+            generation = asked.generation(model.name, model.quantization)
+            pieces = generation.stream(self._write(asked, generation, model, question, found, session))
             return itertools.chain([next(pieces)], pieces)
+
+    def _choose(self, question: str, name: str | None) -> Model:
+        is_remote = is_for_remote(question) if name is None else name == self._remote.name
+        return self._remote if is_remote else self._local
 
     def _retrieve(self, asked: Question, question: str, subject: str | None) -> Found:
         self._leak.follow()
@@ -114,33 +128,19 @@ class Tutor:
         add_span_event("subject decided", {"tutor.subject": found.subject, "tutor.topic": found.topic})
         return found
 
-    def _generate(self, asked: Question, question: str, found: Found) -> Answer:
-        passages = [scored.passage for scored in found.passages]
-        with asked.generation(self._model.name, QUANTIZATION, input_tokens(question, passages)) as generation:
-            self._be_faulty_if_told_to()
-            answer = self._generator.generate(question, passages)
-            generation.output_tokens = answer.output_tokens
-        return answer
+    def _generate(self, asked: Question, model: Model, question: str, found: Found) -> Answer:
+        with asked.generation(model.name, model.quantization) as generation:
+            return model.answer(question, [scored.passage for scored in found.passages], generation)
 
     def _write(
-        self, asked: Question, generation: Generation, question: str, found: Found, session: str | None
+        self, asked: Question, generation: Generation, model: Model, question: str, found: Found, session: str | None
     ) -> Iterator[str]:
-        passages = [scored.passage for scored in found.passages]
-        generation.input_tokens, generation.output_tokens = input_tokens(question, passages), 0
         with _logged(asked):
-            self._be_faulty_if_told_to()
             written = []
-            for sentence in self._generator.write(question, passages):
-                generation.output_tokens += count_tokens(sentence)
-                written.append(sentence)
-                yield sentence + " "
-            self._keep(question, " ".join(written), found, session)
-
-    def _be_faulty_if_told_to(self) -> None:
-        if self._faults.is_on(SLOW_GENERATION):
-            time.sleep(SLOW_GENERATION_SECONDS)
-        if self._faults.is_on(FAILING_GENERATION):
-            raise GenerationError(f"the fault {FAILING_GENERATION} is on")
+            for piece in model.pieces(question, [scored.passage for scored in found.passages], generation):
+                written.append(piece)
+                yield piece
+            self._keep(question, "".join(written).strip(), found, session)
 
     def _keep(self, question: str, answer: str, found: Found, session: str | None) -> None:
         row = QuestionRow(session=session, subject=found.subject, topic=found.topic, question=question, answer=answer)

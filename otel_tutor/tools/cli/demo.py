@@ -30,7 +30,7 @@ from otel_tutor.tools.stack.protocol import Stack
 __all__ = ["check_extra", "demo"]
 
 _LOAD: Final = ("students",)  # of compose.yaml: the load is sent from here, and counted
-_NEEDED: Final = ("numpy", "sqlalchemy", "uvicorn")
+_NEEDED: Final = ("numpy", "openai", "sqlalchemy", "uvicorn")
 
 
 @click.command(epilog="Example: otel-tutor demo --once --seconds 20")

@@ -1,0 +1,133 @@
+"""The tutor's two models: one in its process, and one behind HTTP that is asked with OpenAI's client."""
+
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+import openai
+from openai.types.chat import ChatCompletionMessageParam
+
+from otel_tutor.demo.corpus import Passage
+from otel_tutor.demo.embedding import QUANTIZATION, EmbeddingModel
+from otel_tutor.demo.faults import FAILING_GENERATION, SLOW_GENERATION, SLOW_GENERATION_SECONDS, Faults
+from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens, quoted
+from otel_tutor.demo.model_server import CHAT_MODEL
+from otel_tutor.demo.model_server.faults import FAULT_HEADER
+from otel_tutor.demo.text import count_tokens
+from otel_tutor.rag import Generation
+
+__all__ = ["LocalModel", "Model", "RemoteModel", "is_for_remote"]
+
+_REMOTE_SHARE: Final = 4  # every fourth question, by its text: the same question always has the same model
+_REMOTE_REMAINDER: Final = 2
+
+
+class Model(Protocol):
+    """Writes answers, and notes their tokens on the generation that observes it."""
+
+    name: str
+    quantization: str
+
+    def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
+        """The answer. Raises GenerationError without passages that fit, and OpenAIError for a call that failed."""
+
+    def pieces(self, question: str, passages: Sequence[Passage], generation: Generation) -> Iterator[str]:
+        """The answer in pieces, each as soon as it is there. Raises as `answer` does."""
+
+
+def is_for_remote(question: str) -> bool:
+    """Whether the model behind HTTP answers this question, where no model is named."""
+    return zlib.crc32(question.encode()) % _REMOTE_SHARE == _REMOTE_REMAINDER
+
+
+class LocalModel:
+    """Chooses sentences in this process."""
+
+    quantization = QUANTIZATION
+
+    def __init__(self, model: EmbeddingModel, faults: Faults) -> None:
+        self.name = model.name
+        self._generator = Generator(model)
+        self._faults = faults
+
+    def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
+        """The answer, in the order of the passages."""
+        generation.input_tokens = input_tokens(question, passages)
+        self._be_faulty()
+        answer = self._generator.generate(question, passages)
+        generation.output_tokens = answer.output_tokens
+        return answer
+
+    def pieces(self, question: str, passages: Sequence[Passage], generation: Generation) -> Iterator[str]:
+        """Its sentences, the weightiest first."""
+        generation.input_tokens, generation.output_tokens = input_tokens(question, passages), 0
+        self._be_faulty()
+        for sentence in self._generator.write(question, passages):
+            generation.output_tokens += count_tokens(sentence)
+            yield sentence + " "
+
+    def _be_faulty(self) -> None:
+        if self._faults.is_on(SLOW_GENERATION):
+            time.sleep(SLOW_GENERATION_SECONDS)
+        if self._faults.is_on(FAILING_GENERATION):
+            raise GenerationError(f"the fault {FAILING_GENERATION} is on")
+
+
+class RemoteModel:
+    """Asks a server with OpenAI's protocol, for example the one in `otel_tutor.demo.model_server`."""
+
+    name = CHAT_MODEL
+    quantization = "none"
+
+    def __init__(self, url: str, faults: Faults) -> None:
+        # The environment's proxies are for the internet; the server is next door, and checks no key.
+        client = openai.DefaultHttpxClient(trust_env=False)
+        self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=client)
+        self._faults = faults
+
+    def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
+        """The answer in one response."""
+        completion = self._client.chat.completions.create(
+            model=self.name, messages=_messages(question, passages), extra_headers=self._headers()
+        )
+        if completion.usage:
+            generation.input_tokens = completion.usage.prompt_tokens
+            generation.output_tokens = completion.usage.completion_tokens
+        text = completion.choices[0].message.content or ""
+        return Answer(text=text, sources=quoted(text, passages), output_tokens=generation.output_tokens or 0)
+
+    def pieces(self, question: str, passages: Sequence[Passage], generation: Generation) -> Iterator[str]:
+        """The answer as the server sends it; the usage comes last."""
+        with self._client.chat.completions.create(
+            model=self.name,
+            messages=_messages(question, passages),
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_headers=self._headers(),
+        ) as chunks:
+            for chunk in chunks:
+                if chunk.usage:
+                    generation.input_tokens = chunk.usage.prompt_tokens
+                    generation.output_tokens = chunk.usage.completion_tokens
+                for choice in chunk.choices:
+                    if choice.delta.content:
+                        yield choice.delta.content
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def _headers(self) -> Mapping[str, str]:
+        """The tutor's faults become faults of the server, so that its client has to bear them."""
+        faults = {FAILING_GENERATION: "500", SLOW_GENERATION: f"slow={SLOW_GENERATION_SECONDS}"}
+        on = [asked for fault, asked in faults.items() if self._faults.is_on(fault)]
+        return {FAULT_HEADER: ",".join(on)} if on else {}
+
+
+def _messages(question: str, passages: Sequence[Passage]) -> list[ChatCompletionMessageParam]:
+    if not passages:  # the model would answer from what it knows
+        raise GenerationError("no sentence of the 0 passages found has to do with the question")
+    items = [f"- {passage.text}" for passage in passages]
+    system = "\n".join(["Answer the student in sentences of these passages.", *items])
+    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
