@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage guests mutations matrix resolution servers test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check coverage guests models mutations matrix resolution servers test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -31,6 +31,10 @@ matrix: .venv/ready
 # Other SDKs beside otel_tutor, the newest of each, in environments of their own: a minute
 guests: .venv/ready
 	$(BIN)/pytest -m guests tests/neighbours
+
+# Real model clients with each library that traces them, against a model's server that keeps an account: eight minutes
+models: .venv/ready
+	$(BIN)/pytest -m models tests/models
 
 # Task queues and servers, the newest of each, in an environment of their own: two minutes; apt-get install redis-server
 servers: .venv/ready

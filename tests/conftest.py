@@ -14,7 +14,7 @@ from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 from tests.support.receiver import Receiver, receiver
 
-_RINGS = {"processes", "stack", "containers", "grafana", "guests", "servers"}
+_RINGS = {"processes", "stack", "containers", "grafana", "guests", "models", "servers"}
 
 # Two test processes that each start a thread for every processor wait for each other; numpy reads this as it is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -25,6 +25,7 @@ __all__ = [
     "is_event",
     "is_named_like_a_call",
     "is_step",
+    "model_of",
     "of_call",
     "operation_of",
     "read_call",
@@ -118,11 +119,16 @@ def read_call(span: Any) -> ModelCall | None:
     known = {kind: to_count(_first(attributes, keys)) for kind, keys in _TOKENS.items()}
     return ModelCall(
         operation=operation,
-        model=str(_requested(attributes) or _first(attributes, _MODEL) or ""),
+        model=model_of(attributes),
         tokens={kind: int(number) for kind, number in known.items() if number is not None},
         failed=span.status.status_code is StatusCode.ERROR or "error.type" in attributes,
         seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
     )
+
+
+def model_of(attributes: Mapping[str, Any]) -> str:
+    """The model that was asked for, or else the one that answered; empty where neither is known yet."""
+    return str(_requested(attributes) or _first(attributes, _MODEL) or "")
 
 
 def _requested(attributes: Mapping[str, Any]) -> object:

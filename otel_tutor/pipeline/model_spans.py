@@ -4,6 +4,8 @@ Several libraries may trace one call, one inside the other: the outermost span i
 around it leaves the counting to it. What is measured is the same as for calls by hand: a series has one meaning.
 """
 
+import asyncio
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -20,6 +22,7 @@ from otel_tutor.pipeline.genai import (
     ModelCall,
     is_named_like_a_call,
     is_step,
+    model_of,
     of_call,
     operation_of,
     read_call,
@@ -49,6 +52,7 @@ class ModelSpans(SpanProcessor):
         self._captures: Final = captures_in_spans()
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
+        self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the span above, the thread and task
         self._inside: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()  # tokens by spans of the same call
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -58,6 +62,7 @@ class ModelSpans(SpanProcessor):
 
     def _note(self, span: Span, parent_context: Context | None) -> None:
         self._open[span.context.span_id] = span
+        self._places[span] = (span.parent and span.parent.span_id, threading.get_ident(), _current_task())
         block = context.get_value(MODEL, parent_context)
         if isinstance(block, Operation):
             self._blocks[span] = block
@@ -95,7 +100,7 @@ class ModelSpans(SpanProcessor):
         call = read_call(span)
         if call is None or started is None:
             return span
-        around = self._around(span, call.operation)
+        around = self._around(span, call.operation) or self._beside(started, call)
         if around is not None:
             self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
             return changed(span, attributes=without_call(span.attributes or {}))
@@ -114,6 +119,22 @@ class ModelSpans(SpanProcessor):
                 found = above
             parent = above.parent
         return found
+
+    def _beside(self, started: Span, call: ModelCall) -> Span | None:
+        """The span of another library about the same call, where that library does not make its span the current one.
+
+        It was begun earlier in the same thread and task, is still open, and has the same parent.
+        """
+        for other in list(self._open.values()):
+            if (
+                self._places.get(other) == self._places.get(started)
+                and (other.start_time or 0) < (started.start_time or 0)
+                and other.instrumentation_scope != started.instrumentation_scope
+                and operation_of(other.attributes) == call.operation
+                and model_of(other.attributes or {}) in {call.model, ""}
+            ):
+                return other
+        return None
 
     def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> None:
         tokens = {**self._inside.pop(started, {}), **call.tokens}
@@ -139,6 +160,13 @@ class ModelSpans(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what is held."""
         return all(processor.force_flush(timeout_millis) for processor in self._processors)
+
+
+def _current_task() -> int | None:
+    try:
+        return id(asyncio.current_task())
+    except RuntimeError:  # no event loop of asyncio's runs here
+        return None
 
 
 def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:

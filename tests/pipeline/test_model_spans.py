@@ -149,6 +149,18 @@ def test_several_libraries_around_one_call_count_it_once(captured: Capture) -> N
     assert [span.name for span in captured.spans if "gen_ai.operation.name" in (span.attributes or {})] == ["chat gpt-x"]
 
 
+def test_libraries_that_do_not_nest_their_spans_count_a_call_once(captured: Capture) -> None:
+    outer = trace.get_tracer(OPENLLMETRY[0]).start_span("anthropic.chat", attributes=OPENLLMETRY[2])
+    with traced_by(OPENTELEMETRY):
+        pass
+    outer.set_attributes(OPENLLMETRY[3])
+    outer.end()
+    with traced_by(OPENTELEMETRY):  # another call
+        pass
+
+    assert calls(captured) == 2
+
+
 def test_the_tokens_of_a_span_inside_are_those_of_the_call(captured: Capture) -> None:
     around: Library = ("langchain", "chat gpt-x", {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-x"}, {})
     with traced_by(around, OPENTELEMETRY):
