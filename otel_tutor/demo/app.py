@@ -72,6 +72,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
     )
     logging.getLogger("otel_tutor.demo").setLevel(logging.INFO)
+    for name in ("httpx", "httpx2"):  # OpenAI's client logs each of its requests there; a question is one line
+        logging.getLogger(name).setLevel(logging.WARNING)
     otel_tutor.configure(app, engine=engine, service_name="tutor")
     return app
 

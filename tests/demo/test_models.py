@@ -53,6 +53,7 @@ def test_its_calls_and_tokens_are_those_of_the_servers_account(client: TestClien
     assert served["calls"] == {"200": 3}
     assert seen == {"calls": {"success": 3}, "tokens": served["tokens"]}
     assert [span.name for span in captured.spans if span.name.startswith("chat")] == [f"chat {CHAT}"] * 3
+    assert len([record for record in captured.logs if record.log_record.trace_id]) == 3  # a line for each question
 
 
 def test_a_question_has_the_model_of_its_text_or_the_one_that_is_named(client: TestClient) -> None:
