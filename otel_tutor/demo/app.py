@@ -26,7 +26,7 @@ from otel_tutor.demo.checks import register_checks
 from otel_tutor.demo.corpus import read_passages, read_practice
 from otel_tutor.demo.faults import Faults, kill_database_while_on
 from otel_tutor.demo.generation import GenerationError
-from otel_tutor.demo.model_server import Account, Library, serving_model
+from otel_tutor.demo.model_server import Account, Library
 from otel_tutor.demo.models import RemoteModel
 from otel_tutor.demo.outbox import CentralError, Outbox
 from otel_tutor.demo.practice import Practice
@@ -72,6 +72,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         },
     )
     logging.getLogger("otel_tutor.demo").setLevel(logging.INFO)
+    for name in ("httpx", "httpx2"):  # OpenAI's client logs each of its requests there; a question is one line
+        logging.getLogger(name).setLevel(logging.WARNING)
     otel_tutor.configure(app, engine=engine, service_name="tutor")
     return app
 
@@ -102,7 +104,7 @@ def _start(settings: Settings, engine: Engine, held: ExitStack) -> Services:
     held.callback(account.close)
     with Session(engine) as session:
         model = load_model(session)
-    remote = RemoteModel(held.enter_context(serving_model(Library(model), account)), faults)
+    remote = RemoteModel(Library(model), account, faults)
     held.callback(remote.close)
     services = Services(
         tutor=Tutor(engine, faults, model, remote),

@@ -1,8 +1,10 @@
 """The tutor's two models: one in its process, and one behind HTTP that is asked with OpenAI's client."""
 
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Final, Protocol
 
 import openai
@@ -12,7 +14,7 @@ from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import QUANTIZATION, EmbeddingModel
 from otel_tutor.demo.faults import FAILING_GENERATION, SLOW_GENERATION, SLOW_GENERATION_SECONDS, Faults
 from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens, quoted
-from otel_tutor.demo.model_server import CHAT_MODEL
+from otel_tutor.demo.model_server import CHAT_MODEL, Account, Library, serving_model
 from otel_tutor.demo.model_server.faults import FAULT_HEADER
 from otel_tutor.demo.text import count_tokens
 from otel_tutor.rag import Generation
@@ -75,20 +77,22 @@ class LocalModel:
 
 
 class RemoteModel:
-    """Asks a server with OpenAI's protocol, for example the one in `otel_tutor.demo.model_server`."""
+    """Asks a server with OpenAI's protocol, which it starts in a thread of this process when it is asked first."""
 
     name = CHAT_MODEL
     quantization = "none"
 
-    def __init__(self, url: str, faults: Faults) -> None:
-        # The environment's proxies are for the internet; the server is next door, and checks no key.
-        client = openai.DefaultHttpxClient(trust_env=False)
-        self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=client)
+    def __init__(self, library: Library, account: Account, faults: Faults) -> None:
+        self._library = library
+        self._account = account
         self._faults = faults
+        self._held = ExitStack()
+        self._lock = threading.Lock()
+        self._client: openai.OpenAI | None = None
 
     def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
         """The answer in one response."""
-        completion = self._client.chat.completions.create(
+        completion = self._connected().chat.completions.create(
             model=self.name, messages=_messages(question, passages), extra_headers=self._headers()
         )
         if completion.usage:
@@ -99,7 +103,7 @@ class RemoteModel:
 
     def pieces(self, question: str, passages: Sequence[Passage], generation: Generation) -> Iterator[str]:
         """The answer as the server sends it; the usage comes last."""
-        with self._client.chat.completions.create(
+        with self._connected().chat.completions.create(
             model=self.name,
             messages=_messages(question, passages),
             stream=True,
@@ -115,8 +119,19 @@ class RemoteModel:
                         yield choice.delta.content
 
     def close(self) -> None:
-        """Close its connections."""
-        self._client.close()
+        """Close its connections and stop the server."""
+        with self._lock:
+            self._held.close()
+            self._client = None
+
+    def _connected(self) -> openai.OpenAI:
+        with self._lock:
+            if self._client is None:
+                url = self._held.enter_context(serving_model(self._library, self._account))
+                # The environment's proxies are for the internet; the server is next door, and checks no key.
+                http_client = self._held.enter_context(openai.DefaultHttpxClient(trust_env=False))
+                self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", http_client=http_client)
+            return self._client
 
     def _headers(self) -> Mapping[str, str]:
         """The tutor's faults become faults of the server, so that its client has to bear them."""

@@ -59,9 +59,9 @@ def create_model_app(library: Library, account: Account) -> Starlette:
 async def _serve(kind: str, answer: Answer, limits: RateLimits, account: Account, request: Request) -> Response:
     model, raw = "", await request.body()
     try:
-        faults, body = Faults.of(request.headers), read_object(raw)
+        body = read_object(raw)
         model = model_of(body)
-        count = partial(account.add, kind, model)
+        faults, count = Faults.of(request.headers), partial(account.add, kind, model)
         if faults.is_limited_once and limits.refuse(request.headers, request.url.path, raw):
             return _fail(429, "The rate limit that was asked for.", count)
         if not await _wait(request, faults.wait):

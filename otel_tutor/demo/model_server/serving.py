@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from typing import Final
 
 import uvicorn
@@ -39,7 +40,7 @@ def serving_model(library: Library | None = None, account: Account | None = None
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="model server", daemon=True)
-    thread.start()
+    Context().run(thread.start)  # what it logs is not about the question that made a tutor start it
     try:
         yield f"http://{LOOPBACK}:{_port(server, thread)}"
     finally:
