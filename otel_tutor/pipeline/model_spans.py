@@ -29,7 +29,7 @@ from otel_tutor.pipeline.genai import (
     without_call,
     without_content,
 )
-from otel_tutor.pipeline.signals import changed
+from otel_tutor.pipeline.signals import changed, family_of
 from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
@@ -74,7 +74,7 @@ class ModelSpans(SpanProcessor):
         parent = question.get_span_context().span_id
         beside = [
             span
-            for span in list(self._open.values())
+            for span in self._all_open()
             if span.parent is not None
             and span.parent.span_id == parent
             and span not in self._blocks
@@ -100,6 +100,7 @@ class ModelSpans(SpanProcessor):
         call = read_call(span)
         if call is None or started is None:
             return span
+        state.counted_scopes.add(family_of(span.instrumentation_scope))
         around = self._around(span, call.operation) or self._beside(started, call)
         if around is not None:
             self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
@@ -120,12 +121,16 @@ class ModelSpans(SpanProcessor):
             parent = above.parent
         return found
 
+    def _all_open(self) -> list[Span]:
+        """The spans that are open now; other threads may begin some meanwhile."""
+        return [span for reference in self._open.valuerefs() if (span := reference()) is not None]
+
     def _beside(self, started: Span, call: ModelCall) -> Span | None:
         """The span of another library about the same call, where that library does not make its span the current one.
 
         It was begun earlier in the same thread and task, is still open, and has the same parent.
         """
-        for other in list(self._open.values()):
+        for other in self._all_open():
             if (
                 self._places.get(other) == self._places.get(started)
                 and (other.start_time or 0) < (started.start_time or 0)

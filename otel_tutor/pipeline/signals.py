@@ -21,16 +21,17 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
+from otel_tutor.recording.state import state
 
-__all__ = ["Logs", "Metrics", "Signal", "Spans", "changed"]
+__all__ = ["Logs", "Metrics", "Signal", "Spans", "changed", "family_of"]
 
 Item = TypeVar("Item")
 
-_OURS: Final = "otel_tutor"
-# What other libraries measure of calls to models: it is measured here, from their spans, once for all of them.
+# What other libraries measure of calls to models, where it is measured here, from their spans, once for all of them.
 _COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.duration|token\.usage|inference\.)")
 _PARTS_OF_A_SPAN: Final = (
     "name",
@@ -135,6 +136,11 @@ class Spans:
         unchanged = after[0] == name and all(new is old for new, old in zip(after[1:], before[1:], strict=True))
         names = ("name", "status", "attributes", "events", "links", "instrumentation_scope")
         return span if unchanged else changed(span, **dict(zip(names, after, strict=True)))
+
+
+def family_of(scope: InstrumentationScope | None) -> str:
+    """The first word of a scope's name: a library may name the scopes of its spans and of its metrics differently."""
+    return scope.name.partition(".")[0] if scope is not None else ""
 
 
 def changed(span: ReadableSpan, **values: Any) -> ReadableSpan:
@@ -276,7 +282,7 @@ class Metrics:
             for scope in resource.scope_metrics:
                 valid = replace(scope, scope=valid_scope(scope.scope, self._limit) or scope.scope)
                 for metric in scope.metrics:
-                    if scope.scope.name != _OURS and _COUNTED_HERE.match(metric.name):
+                    if _COUNTED_HERE.match(metric.name) and family_of(scope.scope) in state.counted_scopes:
                         continue
                     description = valid_text(metric.description or "", self._limit)
                     yield _Family(resource, valid, replace(metric, description=description))

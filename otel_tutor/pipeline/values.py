@@ -94,12 +94,13 @@ class ValidLogs(LogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Pass on a copy with valid values."""
-        valid = attempt(self._valid, replace(log_record, log_record=copy(log_record.log_record)))
+        valid = attempt(self._valid, log_record)
         if valid is not None:
             for processor in self._processors:
                 processor.on_emit(valid)
 
-    def _valid(self, log_record: ReadWriteLogRecord) -> ReadWriteLogRecord:
+    def _valid(self, original: ReadWriteLogRecord) -> ReadWriteLogRecord:
+        log_record = replace(original, log_record=copy(original.log_record))
         record = log_record.log_record
         if record.event_name is not None or is_event(record.attributes):
             self._describe_event(record)

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 from opentelemetry._logs import LogRecord, get_logger
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 from opentelemetry.trace import SpanKind
 
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.pipeline.model_spans import CountingSampler
+from otel_tutor.pipeline.signals import Metrics
 from otel_tutor.rag import observe_question
+from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import trace_operation
 
@@ -261,3 +265,15 @@ def test_a_call_in_a_trace_that_is_not_sampled_is_recorded_to_be_counted(library
 
     assert decisions == [Decision.RECORD_ONLY, Decision.DROP]
     assert (span.is_recording(), span.get_span_context().trace_flags.sampled) == (True, False)
+
+
+def test_what_an_app_measures_of_its_models_by_itself_is_exported() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    for scope in ("my_app", "openlit.otel.metrics"):
+        provider.get_meter(scope).create_histogram("gen_ai.client.token.usage").record(7)
+    state.counted_scopes.add("openlit")
+    data = reader.get_metrics_data()
+
+    assert data is not None
+    assert [family.scope.scope.name for family, _ in Metrics(100).split(data)] == ["my_app"]
