@@ -36,7 +36,7 @@ COMMANDS = {  # as a new user tries them, and what is asked for where more is ne
     "init mine --help": "",
     "restart": "",
     "up": "",
-    "demo": "the demo needs numpy, sqlalchemy, uvicorn: pip install 'otel-tutor[demo]'",
+    "demo": "the demo needs numpy, openai, sqlalchemy, uvicorn: pip install 'otel-tutor[demo]'",
     "drill HighLatency": "pip install 'otel-tutor[demo]'",
     "top": "top needs textual, textual_plotext, textual_serve: pip install 'otel-tutor[top]'",
 }

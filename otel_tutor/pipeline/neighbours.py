@@ -45,7 +45,7 @@ class Neighbour:
             for part in parts:
                 self.add(part)
         except Exception as error:
-            _log.warning("%s takes no %s: %s: %s", self.owner, type(part).__name__, type(error).__name__, error)
+            _log.warning("%s refuses to be joined: %s: %s", self.owner, type(error).__name__, error)
             return None
         self.is_joined = True
         return self.provider
