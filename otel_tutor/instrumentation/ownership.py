@@ -1,7 +1,7 @@
 """One owner for each request, where OpenTelemetry's own middleware observes the same app.
 
 FastAPIInstrumentor, StarletteInstrumentor and logfire's `instrument_fastapi` add it to an app; users also put it around one.
-Both orders end the same way: who is asked first for a request observes it, and an app of `configure()` is observed here.
+The order does not matter: a request to an app of `configure()` is observed here, and any other by what gets it first.
 """
 
 import functools
