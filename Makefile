@@ -32,9 +32,9 @@ matrix: .venv/ready
 guests: .venv/ready
 	$(BIN)/pytest -m guests tests/neighbours
 
-# Real model clients with each library that traces them, against a model's server that keeps an account: eight minutes
+# Real model clients with each library that traces them, against a model's server that keeps an account: four minutes
 models: .venv/ready
-	$(BIN)/pytest -m models tests/models
+	$(BIN)/pytest -m models -n 2 tests/models
 
 # Task queues and servers, the newest of each, in an environment of their own: two minutes; apt-get install redis-server
 servers: .venv/ready

@@ -78,7 +78,7 @@ def configure(
       child begins outside of any trace.
     - Entering and leaving `asyncio.Timeout` are wrapped, which tells a deadline that passed from a client that went away.
     - `os._exit` is wrapped: forked children end by it, of `multiprocessing`, Celery and RQ too, and send what is left before
-      they do, within 3 seconds. Those that are terminated do not.
+      they do, within 3 seconds, in which SIGTERM has no effect. Those that are terminated before do not.
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
       mounted in it, no longer measure requests themselves. OpenTelemetry's own instrumentors find it marked as instrumented,
       and `OpenTelemetryMiddleware.__call__` is wrapped: around the app or in it, it leaves requests to us.

@@ -10,6 +10,8 @@ that a child in native code, whose time is up, would not end.
 """
 
 import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -22,8 +24,15 @@ def shut_down_before_exit(shut_down: Callable[[], None]) -> None:
 
     def shut_down_and_exit(status: int) -> NoReturn:
         try:
+            _ignore_termination()
             shut_down()
         finally:  # even if a signal interrupts it
             exit_now(status)
 
     os._exit = shut_down_and_exit
+
+
+def _ignore_termination() -> None:
+    """Have a pool that terminates its last children not cut off one that is about to end: it takes seconds at most."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
