@@ -82,6 +82,9 @@ def configure(
     - What `app` builds at its first request by `build_middleware_stack` is wrapped. The app, and FastAPI apps that are
       mounted in it, no longer measure requests themselves. OpenTelemetry's own instrumentors find it marked as instrumented,
       and `OpenTelemetryMiddleware.__call__` is wrapped: around the app or in it, it leaves requests to us.
+    - Vector stores are observed as they are imported, by a hook of wrapt in `sys.meta_path`: methods of chromadb, lancedb,
+      qdrant-client and faiss that search or change are wrapped. With sqlite_vec, `sqlite3.connect` is wrapped and gives a
+      subclass of what it gave. With SQLAlchemy, its Engine gets listeners. This instrumentation is named `vector_stores`.
     - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
 
     Where another library has set providers before, they are joined: they keep their resource, and pass what is recorded to

@@ -13,6 +13,8 @@ from opentelemetry import trace
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Instrument
 from otel_tutor.instrumentation.host import Host
+from otel_tutor.instrumentation.vector_stores.documents import count_documents
+from otel_tutor.instrumentation.vector_stores.search import claim, record_search
 from otel_tutor.recording.attributes import pairs
 from otel_tutor.recording.deadline import watch_timeouts
 from otel_tutor.recording.guard import attempt, never_raise
@@ -144,8 +146,8 @@ class MetricsCollector:
     @never_raise
     def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
         """Record one search in a collection of the vector store."""
-        if count_attempt(catalogue.VECTOR_SEARCHES, status, (catalogue.COLLECTION, collection)):
-            record(catalogue.VECTOR_SEARCH, duration, labels((catalogue.COLLECTION, collection)))
+        if not attempt(claim, collection):
+            record_search(collection, duration, status)
 
     @never_raise
     def set_vector_documents(self, collection: str, count: int) -> None:
@@ -175,6 +177,8 @@ class MetricsCollector:
 
     def _read(self, row: Instrument) -> Iterable[tuple[float, Labels]]:
         """What was stated of a row, by its one attribute if it has one."""
+        if row is catalogue.VECTOR_DOCUMENTS:
+            attempt(count_documents)
         for label, value in list(state.gauges.get(row.name, {}).items()):
             yield value, {attribute.key: label for attribute in row.attributes}
 

@@ -1,12 +1,13 @@
 """Instrumentations of OpenTelemetry that are installed in the environment start by themselves, as with its own command.
 
-They are found by the entry points `opentelemetry_instrumentor`. Those whose work this package does are left out.
+They are found by the entry points `opentelemetry_instrumentor`. Those whose work this package does are left out. The one
+for vector stores is a part of this package; it is named and started like the others.
 """
 
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any, Final
 
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
@@ -19,6 +20,7 @@ _log: Final = logging.getLogger("otel_tutor")
 
 _GROUP: Final = "opentelemetry_instrumentor"
 _OURS: Final = {"fastapi", "logging", "sqlalchemy", "starlette", "system_metrics", "threading"}
+_VECTOR_STORES: Final = EntryPoint("vector_stores", "otel_tutor.instrumentation.vector_stores:VectorStores", _GROUP)
 _ALL: Final = "*"  # the variable's word
 
 
@@ -27,7 +29,7 @@ def choose(instrument: bool | Iterable[str], environ: Mapping[str, str] = os.env
 
     Raises ConfigurationError for a name that is not installed.
     """
-    installed = {entry.name: entry for entry in entry_points(group=_GROUP) if entry.name not in _OURS}
+    installed = {entry.name: entry for entry in [*entry_points(group=_GROUP), _VECTOR_STORES] if entry.name not in _OURS}
     names = _names(instrument, sorted(installed))
     disabled = {name.strip() for name in environ.get(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS, "").split(",")}
     return [] if _ALL in disabled else [installed[name] for name in names if name not in disabled]
@@ -51,17 +53,14 @@ def _names(instrument: bool | Iterable[str], installed: Sequence[str]) -> Sequen
 
 def start_all(entries: Iterable[EntryPoint], **providers: Any) -> None:
     """Start them, with these providers. One that fails is one line of log, and the others start."""
-    started = [entry.name for entry in entries if _start(entry, providers)]
+    started = [entry.name for entry in entries if _start(entry, providers) and entry is not _VECTOR_STORES]
     if started:
         _log.info("instrumentations that were started: %s", ", ".join(started))
 
 
 def _start(entry: EntryPoint, providers: Mapping[str, Any]) -> bool:
-    # It takes 13 ms to import, for what most environments do not have.
-    from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
-
     try:
-        if entry.dist is not None and (conflict := get_dist_dependency_conflicts(entry.dist)):
+        if entry.dist is not None and (conflict := _conflict(entry.dist)):
             if conflict.found:  # what is not installed at all needs no instrumentation
                 _log.warning("instrumentation %s was not started: %s", entry.name, conflict)
             return False
@@ -73,3 +72,10 @@ def _start(entry: EntryPoint, providers: Mapping[str, Any]) -> bool:
         _log.warning("instrumentation %s was not started: %s: %s", entry.name, type(error).__name__, error)
         return False
     return True
+
+
+def _conflict(distribution: Distribution) -> Any:
+    # It takes 13 ms to import, for what most environments do not have.
+    from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
+
+    return get_dist_dependency_conflicts(distribution)

@@ -80,7 +80,10 @@ class _State:
         self.may_log_error, self.may_log_export, self.may_log_loss = RateLimit(), RateLimit(), RateLimit()
         self.may_log_message: dict[tuple[str, str], RateLimit] = {}  # of the SDK, by logger and message
         # Calls to models that libraries traced, by trace and model, which the app may record as well; the latest only.
+        # Searches in vector stores are among them.
         self.counted_calls: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self.uncounted: dict[str, Any] = {}  # by collection of a vector store, what counts its documents at the next export
+        self.counting: Any = None  # the thread that counts them
         self.lost = dict.fromkeys(("traces", "metrics", "logs"), 0)  # records that could not be sent, by signal
 
     def forget(self) -> None:
@@ -89,6 +92,7 @@ class _State:
             values.clear()
         self.overflow = dict.fromkeys(self.limits, 0)
         self.counted_calls.clear()
+        self.uncounted.clear()
         seen: Any
         for seen in (self.gauges, self.requests, self.traffic, self.connections, self.connection_routes, self.messages):
             seen.clear()
