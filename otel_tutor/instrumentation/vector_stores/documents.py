@@ -16,7 +16,7 @@ from otel_tutor.recording.instruments import OTHER, limit_cardinality, measureme
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import UNKNOWN
 
-__all__ = ["count_documents", "count_later"]
+__all__ = ["count_documents", "count_later", "state_documents"]
 
 _PATIENCE: Final = 0.5  # seconds of an export; a store in the process takes some milliseconds
 _LONGEST: Final = 10.0  # seconds until an event loop that is busy or stuck is not waited for
@@ -58,9 +58,20 @@ def _count_all(uncounted: dict[str, tuple[Count, asyncio.AbstractEventLoop | Non
     for label, (count, loop) in uncounted.items():
         # The collection may be gone, the client closed, the server down.
         with contextlib.suppress(Exception), suppress_instrumentation():
-            number = measurement(catalogue.VECTOR_DOCUMENTS, _result(count, loop))
-            if number is not None:
-                state.gauges.setdefault(catalogue.VECTOR_DOCUMENTS.name, {})[label] = number
+            _state(label, _result(count, loop))
+
+
+def _state(label: str, count: object) -> None:
+    number = measurement(catalogue.VECTOR_DOCUMENTS, count)
+    if number is not None:
+        state.gauges.setdefault(catalogue.VECTOR_DOCUMENTS.name, {})[label] = number
+
+
+def state_documents(collection: str, count: object) -> None:
+    """State how many documents a collection holds."""
+    label = limit_cardinality(catalogue.COLLECTION, collection)
+    if label not in {OTHER, UNKNOWN}:
+        _state(label, count)
 
 
 def _result(count: Count, loop: asyncio.AbstractEventLoop | None) -> Any:

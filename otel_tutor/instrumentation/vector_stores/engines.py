@@ -76,7 +76,7 @@ def searched_table(statement: str) -> str | None:
         return None
     table, operators = _parsed(statement)
     is_vector = bool(operators - {"<->"}) or "pgvector" in sys.modules or "vec" in statement.lower()
-    return table if operators and is_vector else None
+    return table.removeprefix("public.") if operators and is_vector else None
 
 
 @functools.lru_cache(maxsize=512)  # an app has that many statements; those with values in them come and go

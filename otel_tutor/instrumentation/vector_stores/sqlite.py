@@ -5,24 +5,31 @@ sees their statements, those of SQLAlchemy and aiosqlite too. What aiosqlite sea
 """
 
 import functools
+import math
 import re
 from types import ModuleType
 from typing import Any, Final
 
+from otel_tutor.instrumentation.vector_stores.documents import state_documents
 from otel_tutor.instrumentation.vector_stores.search import Collection, Search
+from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.sql import keyword
 
 __all__ = ["TRACED", "observe_sqlite"]
 
 TRACED: Final = "_otel_tutor_traced"  # attribute of a cursor whose statement has a span
-_TABLES: Final = "_otel_tutor_tables"  # attribute of a connection: the tables that are known to be of sqlite-vec
+_TABLES: Final = "_otel_tutor_tables"  # attribute of a connection
+_COUNT_EVERY: Final = 10.0  # seconds; a million rows take some milliseconds
 _FACTORY: Final = 5  # the place of this argument of connect()
+Table = tuple[str, str]  # the name of its schema, or "", and its own
+
 _NO_CODE: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _MATCH: Final = re.compile(r"\bMATCH\b", re.IGNORECASE)
 _NAME: Final = r'(?:"[^"]+"|`[^`]+`|\[[^\]]+\]|\w+)'
 _TABLE: Final = re.compile(rf"(?:\b(?:FROM|JOIN)|,)\s+(?:({_NAME})\s*\.\s*)?({_NAME})", re.IGNORECASE)
-_QUERY: Final = "SELECT 1 FROM {} WHERE name = ? COLLATE NOCASE AND sql LIKE '%using%vec0%'"
+_QUOTES: Final = '"`[]'
+_IS_OF_VEC: Final = "SELECT 1 FROM {} WHERE name = ? COLLATE NOCASE AND sql LIKE '%using%vec0%'"
 
 
 def observe_sqlite(_: ModuleType) -> None:
@@ -44,82 +51,103 @@ def observe_sqlite(_: ModuleType) -> None:
 
 @functools.lru_cache(maxsize=64)  # an app has one or two
 def _connection_kind(kind: Any) -> Any:
-    """A subclass whose cursors are observed; the kind itself where it makes its cursors in another way."""
+    """A subclass whose statements are observed, and those of its cursors, unless it makes these in its own way."""
     import sqlite3
 
-    if not isinstance(kind, type) or getattr(kind, "cursor", None) is not sqlite3.Connection.cursor:
+    if not isinstance(kind, type):  # anything that can be called is a factory
         return kind
+    observed = _observing(kind)
+    if observed.cursor is sqlite3.Connection.cursor:
 
-    @_named_like(kind)
-    class Observed(kind):  # type: ignore[misc]  # known at run time only
-        def cursor(self, factory: Any = sqlite3.Cursor) -> Any:
-            return super().cursor(attempt(_cursor_kind, factory) or factory)
+        def cursor(self: Any, factory: Any = sqlite3.Cursor) -> Any:
+            return kind.cursor(self, attempt(_cursor_kind, factory) or factory)  # type: ignore[attr-defined]
 
-    return Observed
+        observed.cursor = cursor
+    return observed
 
 
 @functools.lru_cache(maxsize=64)
 def _cursor_kind(kind: Any) -> Any:
-    """A subclass whose statements are observed; the factory itself where it is no class."""
-    if not isinstance(kind, type):
-        return kind
-
-    @_named_like(kind)
-    class Observed(kind):  # type: ignore[misc]  # known at run time only
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            search = attempt(_begin, self, *args)
-            if search is None:
-                return super().execute(*args, **kwargs)
-            try:
-                with search.active():
-                    result = super().execute(*args, **kwargs)
-            except BaseException as error:
-                attempt(search.end, error)
-                raise
-            attempt(search.end)
-            return result
-
-    setattr(Observed, TRACED, False)
-    return Observed
+    """A subclass whose statements are observed."""
+    return _observing(kind) if isinstance(kind, type) else kind
 
 
-def _named_like(kind: type) -> Any:
-    def name(observed: type) -> type:
-        observed.__name__, observed.__qualname__, observed.__module__ = kind.__name__, kind.__qualname__, kind.__module__
-        return observed
+def _observing(kind: Any) -> Any:
+    """A subclass of one of sqlite3's classes. A connection makes cursors in C for what it executes itself."""
 
-    return name
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        table = attempt(_searched_table, self, *args)
+        search = None if table is None else attempt(_begin, self, table)
+        if table is None or search is None:
+            return kind.execute(self, *args, **kwargs)
+        try:
+            with search.active():
+                result = kind.execute(self, *args, **kwargs)
+        except BaseException as error:
+            attempt(search.end, error)
+            raise
+        attempt(search.end)
+        attempt(_count_documents, self, table)
+        return result
+
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (kind,), {**names, "execute": execute, TRACED: False})
 
 
-def _begin(cursor: Any, statement: object = None, *_: object) -> Search | None:
-    """The search that a statement is; None for other statements."""
-    if type(statement) is not str or not _MATCH.search(statement):
+def _searched_table(runner: Any, statement: object = None, *_: object) -> Table | None:
+    """The table that a statement searches in; None for a statement that is no search, or is a part of one."""
+    if type(statement) is not str or not _MATCH.search(statement) or Search.current() is not None:
         return None
-    for schema, table in _tables(statement):
-        if _is_of_vec(cursor.connection, schema, table) and Search.current() is None:
-            return Search(Collection(store="sqlite", name=table), "SELECT", traced=not getattr(cursor, TRACED))
-    return None
+    return next((table for table in _tables(statement) if _is_of_vec(runner, table)), None)
 
 
 @functools.lru_cache(maxsize=512)  # an app has that many statements; those with values in them come and go
-def _tables(statement: str) -> tuple[tuple[str, str], ...]:
-    """The tables that a query with MATCH may read from, each with its schema or ""."""
+def _tables(statement: str) -> tuple[Table, ...]:
+    """The tables that a query with MATCH may read from."""
     code = _NO_CODE.sub("''", statement)
     if not _MATCH.search(code) or keyword(statement).upper() != "SELECT":
         return ()
-    return tuple((schema.strip('"`[]'), table.strip('"`[]')) for schema, table in _TABLE.findall(code))
+    return tuple((schema.strip(_QUOTES), name.strip(_QUOTES)) for schema, name in _TABLE.findall(code))
 
 
-def _is_of_vec(connection: Any, schema: str, table: str) -> bool:
+def _is_of_vec(runner: Any, table: Table) -> bool:
     """Whether it is a table of sqlite-vec. Another one, of a full-text search, is looked up each time: it may change."""
+    known = _known(runner)
+    if table not in known:
+        schema, name = table
+        catalogues = [f"{_quoted(schema)}.sqlite_master"] if schema else ["sqlite_master", "sqlite_temp_master"]
+        if not any(_ask(runner, _IS_OF_VEC.format(catalogue), name) for catalogue in catalogues):
+            return False
+        known[table] = -math.inf
+    return True
+
+
+def _begin(runner: Any, table: Table) -> Search:
+    return Search(Collection(store="sqlite", name=table[1]), "SELECT", traced=not getattr(runner, TRACED))
+
+
+def _count_documents(runner: Any, table: Table) -> None:
+    """Count the rows now and then, in the thread of the connection. The table that has their numbers is fast to count."""
+    known = _known(runner)
+    if clock.now() - known[table] >= _COUNT_EVERY:
+        known[table] = clock.now()
+        schema, name = table
+        rows = ".".join(_quoted(part) for part in (schema, f"{name}_rowids") if part)
+        state_documents(name, _ask(runner, f"SELECT count(*) FROM {rows}")[0])
+
+
+def _known(runner: Any) -> dict[Table, float]:
+    """The tables that are known to be of sqlite-vec, and when their rows were counted."""
+    known: dict[Table, float] = vars(getattr(runner, "connection", runner)).setdefault(_TABLES, {})
+    return known
+
+
+def _ask(runner: Any, query: str, *values: str) -> Any:
+    """The first row of an answer, without the app's factories of rows and cursors."""
     import sqlite3
 
-    known: set[tuple[str, str]] = vars(connection).setdefault(_TABLES, set())
-    if (schema, table) not in known:
-        quoted = schema.replace('"', '""')
-        schemas = [f'"{quoted}".sqlite_master'] if schema else ["sqlite_master", "sqlite_temp_master"]
-        cursor = sqlite3.Cursor(connection)  # without the app's factories
-        if not any(cursor.execute(_QUERY.format(catalogue), (table,)).fetchone() for catalogue in schemas):
-            return False
-        known.add((schema, table))
-    return True
+    return sqlite3.Cursor(getattr(runner, "connection", runner)).execute(query, values).fetchone()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
