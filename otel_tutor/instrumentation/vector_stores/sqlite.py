@@ -15,6 +15,7 @@ from otel_tutor.instrumentation.vector_stores.search import Collection, Search
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.sql import keyword
+from otel_tutor.recording.values import to_text
 
 __all__ = ["TRACED", "observe_sqlite"]
 
@@ -29,13 +30,13 @@ _MATCH: Final = re.compile(r"\bMATCH\b", re.IGNORECASE)
 _NAME: Final = r'(?:"[^"]+"|`[^`]+`|\[[^\]]+\]|\w+)'
 _TABLE: Final = re.compile(rf"(?:\b(?:FROM|JOIN)|,)\s+(?:({_NAME})\s*\.\s*)?({_NAME})", re.IGNORECASE)
 _QUOTES: Final = '"`[]'
-_IS_OF_VEC: Final = "SELECT 1 FROM {} WHERE name = ? COLLATE NOCASE AND sql LIKE '%using%vec0%'"
+_DEFINITION: Final = "SELECT sql FROM {} WHERE name = ? COLLATE NOCASE"
+_OF_VEC: Final = re.compile(r"\bUSING\s+[\"`\[]?vec0\b", re.IGNORECASE)
 
 
 def observe_sqlite(_: ModuleType) -> None:
     """Have the connections that are opened from now on observed."""
     import sqlite3
-    import sqlite3.dbapi2  # where SQLAlchemy finds it
 
     original = sqlite3.connect
 
@@ -46,7 +47,7 @@ def observe_sqlite(_: ModuleType) -> None:
             kwargs["factory"] = attempt(_connection_kind, factory) or factory
         return original(*args, **kwargs)
 
-    sqlite3.connect = sqlite3.dbapi2.connect = connect
+    sqlite3.connect = sqlite3.dbapi2.connect = connect  # SQLAlchemy takes the second
 
 
 @functools.lru_cache(maxsize=64)  # an app has one or two
@@ -116,7 +117,8 @@ def _is_of_vec(runner: Any, table: Table) -> bool:
     if table not in known:
         schema, name = table
         catalogues = [f"{_quoted(schema)}.sqlite_master"] if schema else ["sqlite_master", "sqlite_temp_master"]
-        if not any(_ask(runner, _IS_OF_VEC.format(catalogue), name) for catalogue in catalogues):
+        definitions = [_ask(runner, _DEFINITION.format(catalogue), name) for catalogue in catalogues]
+        if not any(_OF_VEC.search(to_text(sql) or "") for sql in definitions):
             return False
         known[table] = -math.inf
     return True
@@ -133,7 +135,7 @@ def _count_documents(runner: Any, table: Table) -> None:
         known[table] = clock.now()
         schema, name = table
         rows = ".".join(_quoted(part) for part in (schema, f"{name}_rowids") if part)
-        state_documents(name, _ask(runner, f"SELECT count(*) FROM {rows}")[0])
+        state_documents(name, _ask(runner, f"SELECT count(*) FROM {rows}"))
 
 
 def _known(runner: Any) -> dict[Table, float]:
@@ -143,10 +145,11 @@ def _known(runner: Any) -> dict[Table, float]:
 
 
 def _ask(runner: Any, query: str, *values: str) -> Any:
-    """The first row of an answer, without the app's factories of rows and cursors."""
+    """The first value of the first row, or None; without the app's factories of rows and cursors."""
     import sqlite3
 
-    return sqlite3.Cursor(getattr(runner, "connection", runner)).execute(query, values).fetchone()
+    row = sqlite3.Cursor(getattr(runner, "connection", runner)).execute(query, values).fetchone()
+    return None if row is None else row[0]
 
 
 def _quoted(name: str) -> str:
