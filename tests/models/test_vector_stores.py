@@ -46,6 +46,7 @@ VECTORS = np.random.default_rng(1).random((20, 4)).astype("float32")
 ROWS = [{"vector": vector.tolist(), "id": number} for number, vector in enumerate(VECTORS)]
 SECRET = "Ada Lovelace"
 loop = asyncio.new_event_loop()
+end = lambda: None
 
 def call(function, *arguments):
     result = function(*arguments)
@@ -107,7 +108,9 @@ POSTGRES = """
 import pgserver, sqlalchemy as sa
 from pgvector.sqlalchemy import Vector
 from sqlalchemy.ext.asyncio import create_async_engine
-url = pgserver.get_server(tempfile.mkdtemp()).get_uri().replace("postgresql://", "postgresql+psycopg://")
+server = pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+end = server.cleanup
+url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
 lessons = sa.Table("lessons", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("vector", Vector(4)))
 QUERY = sa.select(lessons.c.id).order_by(lessons.c.vector.l2_distance(VECTORS[7])).limit(1)
 WRONG = sa.select(lessons.c.id).order_by(sa.text(f"vector <=> '{SECRET}'"))
@@ -292,8 +295,11 @@ scenario("by hand elsewhere", lambda: by_hand("shelf"))
 if add is not None:
     scenario("a change", lambda: (call(add), call(count))[1])
 print(json.dumps(results))
-globals().get("end", lambda: None)()
-os._exit(0)  # without the export to a Collector that is not there
+"""
+END = """
+end()
+sys.stdout.flush()
+os._exit(0)  # clients of stores have threads that may wait for long
 """
 
 
@@ -314,7 +320,7 @@ def run(interpreter: Path, program: str, **options: Any) -> Any:
 @pytest.fixture(scope="session")
 def seen(interpreter: Path) -> Callable[[str], Any]:
     """What one store made of each scenario."""
-    return functools.cache(lambda store: run(interpreter, START + STORES[store] + SCENARIOS))
+    return functools.cache(lambda store: run(interpreter, START + STORES[store] + SCENARIOS + END))
 
 
 def label(store: str) -> str:
@@ -401,10 +407,9 @@ otel_tutor.configure(engine=engine)
 captured.reset()
 search()
 print(json.dumps([captured.value("vector_store_search_total"), [span.name for span in captured.spans]]))
-os._exit(0)
 """
-    sqlite = run(interpreter, START + STORES["sqlite-vec, SQLAlchemy"] + program)
-    postgres = run(interpreter, START + STORES["pgvector"] + program)
+    sqlite = run(interpreter, START + STORES["sqlite-vec, SQLAlchemy"] + program + END)
+    postgres = run(interpreter, START + STORES["pgvector"] + program + END)
 
     assert sqlite == [1, ["SELECT lessons.db"]]
     assert postgres == [1, ["SELECT postgres"]]
@@ -416,12 +421,11 @@ def test_an_app_searches_as_before_while_telemetry_is_broken(store: str, interpr
 def fail_to_generate():
     raise RuntimeError("telemetry is broken")
 captured._ids.generate_span_id = fail_to_generate
-print(json.dumps([nearest(call(search)), failing()]), flush=True)
-os._exit(0)
+print(json.dumps([nearest(call(search)), failing()]))
 """
     functions = SCENARIOS[SCENARIOS.index("def failing") : SCENARIOS.index("def at_once")]
     options = json.dumps({"instrument": ["vector_stores"]})  # OpenLLMetry's pass their own failures on
-    command = [str(interpreter), "-c", START + STORES[store] + functions + program, options]
+    command = [str(interpreter), "-c", START + STORES[store] + functions + program + END, options]
     result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
 
     assert json.loads(result.stdout) == [7, "raised"]
