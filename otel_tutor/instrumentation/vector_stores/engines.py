@@ -22,6 +22,7 @@ _SEARCH: Final = "_otel_tutor_search"  # attribute of SQLAlchemy's context of on
 _NO_CODE: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _NAME: Final = r'(?:"[^"]+"|\w+)'
 _OPERATOR: Final = re.compile(rf"(?:({_NAME})\.{_NAME}\s*)?(<->|<=>|<#>)")
+_VECTOR: Final = re.compile("vec|embed", re.IGNORECASE)
 _FROM: Final = re.compile(rf"\bFROM\s+((?:{_NAME}\.)?{_NAME})", re.IGNORECASE)
 
 
@@ -70,12 +71,12 @@ def _end(context: Any, error: BaseException | None) -> None:
 def searched_table(statement: str) -> str | None:
     """The table that a statement of PostgreSQL searches by vector; None for a statement that is no such search.
 
-    PostGIS and pg_trgm have a `<->` as well: it is one of pgvector where that is imported, or the statement has a vector.
+    PostGIS and pg_trgm have a `<->` as well: it is one of pgvector where that is imported, or the statement speaks of vectors.
     """
     if not any(operator in statement for operator in ("<->", "<=>", "<#>")):
         return None
     table, operators = _parsed(statement)
-    is_vector = bool(operators - {"<->"}) or "pgvector" in sys.modules or "vec" in statement.lower()
+    is_vector = bool(operators - {"<->"}) or "pgvector" in sys.modules or bool(_VECTOR.search(statement))
     return table.removeprefix("public.") if operators and is_vector else None
 
 
