@@ -145,7 +145,11 @@ class MetricsCollector:
 
     @never_raise
     def track_vector_search(self, collection: str, duration: float, status: str = "success") -> None:
-        """Record one search in a collection of the vector store."""
+        """Record one search in a collection of the vector store.
+
+        Clients that are observed by themselves need none: after a search of theirs, in the same trace and with the same name
+        of the collection, this records nothing.
+        """
         if not attempt(claim, collection):
             record_search(collection, duration, status)
 

@@ -73,6 +73,15 @@ MUTATIONS: Final = (
         new="    connection = _Connection(scope, app)\n",
     ),
     Mutation(
+        name="vector_stores.search begins without its attempt",
+        file="instrumentation/vector_stores/search.py",
+        old="        run = attempt(_begin, describe, operation, instance, args, kwargs)\n        if run is None:\n"
+        "            return wrapped(*args, **kwargs)\n",
+        new="        run = _begin(describe, operation, instance, args, kwargs)\n        if run is None:\n"
+        "            return wrapped(*args, **kwargs)\n",
+        tests="tests/instrumentation/test_vector_stores.py",
+    ),
+    Mutation(
         name="the rate limit is always open",
         file="recording/rate_limit.py",
         old="        now = self._clock()\n",

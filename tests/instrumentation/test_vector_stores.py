@@ -306,7 +306,7 @@ def test_other_statements_of_sqlite_are_none(lessons: sqlite3.Connection, captur
 
 def test_an_apps_own_connections_and_cursors_stay_what_they_are(lessons: sqlite3.Connection) -> None:
     class Connection(sqlite3.Connection):
-        def cursor(self) -> Any:
+        def cursor(self) -> Any:  # type: ignore[override]  # as apps do
             return super().cursor(Cursor)
 
     class Cursor(sqlite3.Cursor):

@@ -71,7 +71,7 @@ def _end(context: Any, error: BaseException | None) -> None:
 def searched_table(statement: str) -> str | None:
     """The table that a statement of PostgreSQL searches by vector; None for a statement that is no such search.
 
-    PostGIS and pg_trgm have a `<->` as well: it is one of pgvector where that is imported, or the statement speaks of vectors.
+    PostGIS and pg_trgm have a `<->` as well. It is pgvector's where that is imported, or where the statement names vectors.
     """
     if not any(operator in statement for operator in ("<->", "<=>", "<#>")):
         return None
