@@ -76,12 +76,10 @@ def state_documents(collection: str, count: object) -> None:
 
 def _result(count: Count, loop: asyncio.AbstractEventLoop | None) -> Any:
     """The number; that of an async client is awaited in the event loop that the client was used in."""
-    if loop is not None and loop.is_closed():
-        raise RuntimeError("the event loop is closed")
     number = count()
     if not inspect.iscoroutine(number):
         return number
-    if loop is None:
+    if loop is None or not loop.is_running():
         number.close()
-        raise RuntimeError("there is no event loop")
+        raise RuntimeError("there is no event loop that could await it")
     return asyncio.run_coroutine_threadsafe(number, loop).result(_LONGEST)
