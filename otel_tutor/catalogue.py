@@ -35,17 +35,21 @@ class Attribute:
 
 # A limit is one process's, and a default: `configure(cardinality_limits=...)` sets another.
 METHOD: Final = Attribute("http.request.method", 12)  # ten are known to the conventions, any other is _OTHER
-ROUTE: Final = Attribute("http.route", 300)  # templates of a large API; times methods and statuses, some thousand series
+ROUTE: Final = Attribute(
+    "http.route", 300, ("none",)
+)  # none outside of a request; templates of a large API; times methods and statuses, some thousand series
 STATUS_CODE: Final = Attribute("http.response.status_code", 64)  # as many as IANA has registered
 DIRECTION: Final = Attribute("network.io.direction", 2)  # receive, transmit
-SUBJECT: Final = Attribute("tutor.subject", 50)  # what a school teaches, twice over
+SUBJECT: Final = Attribute("tutor.subject", 50, ("none",))  # what a school teaches, twice over; none outside of a question
 TOPIC: Final = Attribute("tutor.topic", 500)  # ten for each subject
 CORRECT: Final = Attribute("tutor.answer.correct", 2)  # true, false
 # What is neither success nor cancelled is a failure; beside these, ten words for failures are an app's own.
 OUTCOME: Final = Attribute("tutor.outcome", 10, ("success", "cancelled", "error"))
 MODEL: Final = Attribute("gen_ai.request.model", 50)  # those tried out since the process began, versions included
 QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)  # llama.cpp, which has the most, names about fifteen
-TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 2)  # input, output
+TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 5)  # input and output; their parts: cache_read, cache_write, reasoning
+CURRENCY: Final = Attribute("tutor.currency", 2)  # that of the prices, and that of prices set later
+REASON: Final = Attribute("tutor.reason", 5)  # why something is not known: price, tokens
 RECORD_TYPE: Final = Attribute("tutor.record.type", 30)  # kinds of records: as many as a database has tables
 COLLECTION: Final = Attribute("tutor.collection", 50)  # one for each subject
 DISK_PATH: Final = Attribute("tutor.disk.path", 20)  # file systems of one host
@@ -69,6 +73,8 @@ ATTRIBUTES: Final = (
     MODEL,
     QUANTIZATION,
     TOKEN_TYPE,
+    CURRENCY,
+    REASON,
     RECORD_TYPE,
     COLLECTION,
     DISK_PATH,
@@ -117,6 +123,9 @@ MODEL_INFERENCE: Final = Instrument("model.inference.duration", _HISTOGRAM, "s",
 MODEL_OPERATION: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model, by how it ended: a time-out takes its time, a refusal none.")
 MODEL_EMBEDDINGS: Final = Instrument("model.embeddings.duration", _HISTOGRAM, "s", (MODEL, OUTCOME), "Time of one request for embeddings, by how it ended.")
 MODEL_TOKENS: Final = Instrument("gen_ai.client.token.usage", _HISTOGRAM, "{token}", (MODEL, TOKEN_TYPE), "Tokens a model read or wrote in one call.")
+MODEL_TOKEN_COUNT: Final = Instrument("model.tokens", _COUNTER, "{token}", (MODEL, TOKEN_TYPE), "Tokens that models read and wrote. Those of the cache are among the input, those of reasoning among the output.")
+MODEL_COST: Final = Instrument("model.cost", _COUNTER, "{currency}", (MODEL, SUBJECT, ROUTE, CURRENCY), "What calls to models cost, by the prices of `configure(prices=...)`.")
+MODEL_COST_UNKNOWN: Final = Instrument("model.cost.unknown", _COUNTER, "{operation}", (MODEL, REASON), "Calls to models whose cost is not known, since the model has no price or its tokens are not known.")
 FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
 MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
 QUESTIONS: Final = Instrument("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
@@ -165,6 +174,9 @@ CATALOGUE: Final = (
     MODEL_OPERATION,
     MODEL_EMBEDDINGS,
     MODEL_TOKENS,
+    MODEL_TOKEN_COUNT,
+    MODEL_COST,
+    MODEL_COST_UNKNOWN,
     FIRST_CHUNK,
     MODEL_MEMORY,
     QUESTIONS,

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ def configure(
     service_name: str | None = None,
     endpoint: str | None = None,
     cardinality_limits: Mapping[str, int] | None = None,
+    prices: str | Path | Mapping[str, Any] | None = None,
     instrument: bool | Iterable[str] | None = None,
 ) -> None:
     """Make this process observable; call it once, at start, before the first request.
@@ -50,6 +52,8 @@ def configure(
     cardinality_limits: how many values one process may give an attribute before further ones are recorded as `_OTHER`, e.g.
         {"tutor.topic": 1000}; else `OTEL_TUTOR_CARDINALITY_LIMITS`, e.g. "tutor.topic=1000,http.route=500"; else those of
         `otel_tutor/catalogue.py`.
+    prices: of models, as the path of a YAML file or a mapping like it (`otel_tutor/prices.py` has an example); else the file
+        that `OTEL_TUTOR_PRICES` names. Without either no cost is recorded. A file needs `pip install 'otel-tutor[prices]'`.
     instrument: which installed instrumentations of OpenTelemetry start, e.g. ["httpx", "redis"]; False for none, else all.
         They are named as in `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS`, which takes single ones out.
 
@@ -101,8 +105,13 @@ def configure(
     instrumentations = []
     if instrument is not None or not state.instrumentations_chosen:
         instrumentations = choose(True if instrument is None else instrument)
-    given = {"service_name": service_name, "endpoint": endpoint, "cardinality_limits": cardinality_limits}
-    settings = Settings.read(service_name=service_name, endpoint=endpoint, cardinality_limits=cardinality_limits)
+    given: dict[str, Any] = {
+        "service_name": service_name,
+        "endpoint": endpoint,
+        "cardinality_limits": cardinality_limits,
+        "prices": prices,
+    }
+    settings = Settings.read(**given)
     with state.lock:
         start(settings, given=frozenset(name for name, value in given.items() if value is not None))
         if app is not None:
@@ -159,15 +168,17 @@ def start(settings: Settings, exporters: "Exporters | None" = None, given: Set[s
     elif state.captures:
         state.settings = settings  # each test may have its own app
     else:
-        _name_what_differs(state.settings, settings, given)
+        _name_what_differs(state.settings, settings, given if state.prices is not None else given - {"prices"})
+        state.prices = state.prices or settings.prices
         return
+    state.prices = settings.prices or state.prices
     state.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES} | dict(settings.cardinality_limits)
 
 
 def _name_what_differs(before: Settings, now: Settings, given: Set[str]) -> None:
     """Log the values of a later call that are not used."""
     for name in sorted(given):
-        used, value = getattr(before, name), getattr(now, name)
+        used, value = state.prices if name == "prices" else getattr(before, name), getattr(now, name)
         if used != value:
             message = "%s=%r is not used, this process was configured with %r: call configure() with one of them"
             _log.warning(message, name, value, used)

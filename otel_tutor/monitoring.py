@@ -104,7 +104,8 @@ class MetricsCollector:
         _take_over(MODEL, "inference")
         if len(state.counted_calls) and attempt(_was_counted, model_name):
             return
-        record_inference(model_name, quantization_type, duration, input_tokens, output_tokens, status)
+        tokens = {"input": input_tokens, "output": output_tokens}
+        record_inference(model_name, quantization_type, duration, tokens, status)
 
     @never_raise
     def set_model_memory(self, model_name: str, num_bytes: int) -> None:

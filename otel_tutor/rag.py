@@ -18,9 +18,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind
 
 from otel_tutor import catalogue
+from otel_tutor.prices import TOKEN_TYPES, Seller
+from otel_tutor.recording.cost import COST, USAGE
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.operation import GENERATION, MODEL, QUESTION, RETRIEVAL, Operation
 from otel_tutor.recording.overlap import Overlap
@@ -36,9 +38,8 @@ from otel_tutor.recording.state import state
 from otel_tutor.recording.stream import EitherStream, stream_of
 from otel_tutor.recording.values import to_count, to_name
 from otel_tutor.tracing import (
-    INPUT_TOKENS,
     OPERATION,
-    OUTPUT_TOKENS,
+    PROVIDER,
     chat_with,
     model_attributes,
     question_attributes,
@@ -105,13 +106,23 @@ class Question(_Step):
         """Observe the search for passages, in a `with` block; `top_k` is how many are asked for."""
         return Retrieval(self, self._text, top_k)
 
-    def generation(self, model_name: str, quantization_type: str = "none", input_tokens: int | None = None) -> "Generation":
-        """Observe the writing of the answer by a model: in a `with` block, or as a stream."""
-        return Generation(self, model_name, quantization_type, input_tokens)
+    def generation(
+        self,
+        model_name: str,
+        quantization_type: str = "none",
+        input_tokens: int | None = None,
+        *,
+        provider: str | None = None,
+    ) -> "Generation":
+        """Observe the writing of the answer by a model: in a `with` block, or as a stream.
+
+        provider: who serves the model, e.g. "openai", as in `gen_ai.provider.name`; None for one in this process.
+        """
+        return Generation(self, model_name, quantization_type, input_tokens, provider)
 
     def _begin(self) -> Operation:
         attributes = question_attributes(self._text, self.subject)
-        return Operation("rag.query", attributes, role=QUESTION, on_end=self._record)
+        return Operation("rag.query", attributes, role=QUESTION, on_end=self._record, subject=lambda: self.subject)
 
     def _leave(self, error: BaseException | None) -> None:
         self._left = True
@@ -161,13 +172,28 @@ class Retrieval(_Step):
 
 
 class Generation(_Step):
-    """An answer being written by a model; set `input_tokens` and `output_tokens` as they become known."""
+    """An answer being written by a model; set the numbers of its tokens as they become known.
+
+    Those of the cache are among the input, those of reasoning among the output: where a provider counts them apart, as
+    Anthropic does, add them.
+    """
 
     _call: Operation
 
-    def __init__(self, question: Question, model_name: str, quantization_type: str, input_tokens: int | None) -> None:
+    def __init__(
+        self,
+        question: Question,
+        model_name: str,
+        quantization_type: str,
+        input_tokens: int | None,
+        provider: str | None,
+    ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens: int | None = None
+        self.cache_read_tokens: int | None = None
+        self.cache_write_tokens: int | None = None
+        self.reasoning_tokens: int | None = None
+        self._provider = provider
         self._question = question
         self._model = (model_name, quantization_type)
         self._began_to_answer = False
@@ -194,7 +220,10 @@ class Generation(_Step):
         _set_count(generation.span, catalogue.RAG_DOCUMENTS.name, self._question.documents)
         with generation.active():  # the call is a step inside it
             attributes = {key: value for key, value in model_attributes(*self._model).items() if key != OPERATION}
-            self._call = Operation(chat_with(self._model[0]), attributes, role=MODEL, on_end=self._record)
+            kind = SpanKind.INTERNAL if self._provider is None else SpanKind.CLIENT
+            self._call = Operation(chat_with(self._model[0]), attributes, role=MODEL, on_end=self._record, kind=kind)
+            if self._provider is not None:
+                attempt(self._call.span.set_attribute, PROVIDER, to_name(self._provider))
         return generation
 
     def __enter__(self) -> Self:
@@ -218,11 +247,14 @@ class Generation(_Step):
             attempt(self._call.span.update_name, f"call {to_name(self._model[0])}")
             return
         attempt(self._call.span.set_attribute, OPERATION, "chat")
-        tokens = self.input_tokens, self.output_tokens
+        tokens = {kind: getattr(self, f"{kind}_tokens") for kind in TOKEN_TYPES}
         if "inference" not in self._call.recorded_by_app:
-            attempt(record_inference, *self._model, seconds, *tokens, self._call.outcome)
-        for key, number in zip((INPUT_TOKENS, OUTPUT_TOKENS), tokens, strict=True):
-            _set_count(self._call.span, key, number)
+            seller = Seller(provider=None if self._provider is None else to_name(self._provider))
+            cost = attempt(record_inference, *self._model, seconds, tokens, self._call.outcome, seller)
+            if cost is not None:
+                attempt(self._call.span.set_attribute, COST, cost)
+        for kind, number in tokens.items():
+            _set_count(self._call.span, USAGE[kind], number)
 
 
 class _Streamed:

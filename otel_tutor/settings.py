@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from platformdirs import user_data_path
 
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
+from otel_tutor.prices import Prices
 
 __all__ = ["Settings", "data_folder", "shipped_config_dir"]
 
@@ -30,6 +31,7 @@ DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
 DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
+_PRICES: Final = "OTEL_TUTOR_PRICES"
 _SIGNALS: Final = ("traces", "metrics", "logs")
 
 
@@ -72,6 +74,7 @@ class Settings:
     value_limit: int  # characters of an attribute of an event, a link or a metric, and of a description
     span_value_limit: int  # characters of a span's attribute
     log_value_limit: int  # characters of a log record's body or attribute
+    prices: Prices | None  # of models
 
     @classmethod
     def read(
@@ -80,6 +83,7 @@ class Settings:
         service_name: str | None = None,
         endpoint: str | None = None,
         cardinality_limits: Mapping[str, int] | None = None,
+        prices: str | Path | Mapping[str, Any] | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> "Settings":
         """Settings from arguments first, then the environment, then defaults.
@@ -119,7 +123,14 @@ class Settings:
             value_limit=value_limit,
             span_value_limit=_number(environ, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_limit, "characters", 0),
             log_value_limit=_number(environ, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", value_limit, "characters", 0),
+            prices=_prices(prices, environ.get(_PRICES, "").strip()),
         )
+
+
+def _prices(argument: str | Path | Mapping[str, Any] | None, variable: str) -> Prices | None:
+    if argument is not None:
+        return Prices.read(argument, "prices")
+    return Prices.read(variable, _PRICES) if variable else None
 
 
 def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from opentelemetry.trace import Span
 from otel_tutor import catalogue
 from otel_tutor.recording.attributes import Attributes, to_attributes
 from otel_tutor.recording.content import captures_in_spans
+from otel_tutor.recording.cost import USAGE
 from otel_tutor.recording.decoration import instrument, name_of
 from otel_tutor.recording.guard import attempt, never_raise
 from otel_tutor.recording.operation import (
@@ -45,8 +46,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPERATION: Final = "gen_ai.operation.name"
-INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
-OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+PROVIDER: Final = "gen_ai.provider.name"
 
 
 def trace_operation(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
@@ -89,7 +89,9 @@ class RagTracer:
 
     def trace_rag_query(self, question: str, subject: str) -> AbstractContextManager[Span]:
         """A span around a whole question. Its text is recorded only where content capture is switched on."""
-        return _step(QUESTION, "rag.query", question_attributes(question, subject))
+        if (step := current_operation(QUESTION)) is not None:
+            return nullcontext(step.span)
+        return Block("rag.query", question_attributes(question, subject), subject=lambda: subject)
 
     def trace_retrieval(self, query: str, top_k: int = 5) -> AbstractContextManager[Span]:
         """A span around the search for passages; `top_k` is how many were asked for."""
@@ -144,7 +146,7 @@ def model_attributes(model_name: object, quantization_type: object, input_tokens
             OPERATION: "chat",
             catalogue.MODEL.key: to_name(model_name),
             catalogue.QUANTIZATION.key: to_name(quantization_type),
-            INPUT_TOKENS: input_tokens,
+            USAGE["input"]: input_tokens,
         }
     )
 

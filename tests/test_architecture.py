@@ -36,6 +36,7 @@ LAYERS = (
     {"monitoring", "health"},
     {"instrumentation", "pipeline", "tracing", "logs"},
     {"recording", "settings", "naming"},
+    {"prices"},
     {"catalogue", "errors"},
 )
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -68,7 +68,7 @@ class _Request:
         name = "HTTP" if self.method == "_OTHER" else self.method  # semantic conventions, HTTP span name
         parent = remote_context(scope["headers"])
         self.span: Span = tracer().start_span(name, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-        self.context = context_inside(self.span, parent)
+        self.context = context_inside(self.span, parent, self.destination.label)
 
     def note_received(self, message: Message) -> None:
         """Account for a piece of the request, or for its client having gone."""

@@ -1,6 +1,6 @@
 """The context of a request: what its caller's headers carry by the propagators of `OTEL_PROPAGATORS`, and its own span."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from opentelemetry import context, propagate, trace
@@ -9,6 +9,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Span
 
 from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.origin import ENDPOINT
 
 __all__ = ["context_inside", "remote_context", "request_span"]
 
@@ -41,9 +42,10 @@ def remote_context(headers: Headers) -> Context:
     return attempt(propagate.extract, headers, Context(), _HEADERS) or Context()
 
 
-def context_inside(span: Span, remote: Context) -> Context:
-    """What code inside a request sees: what surrounds it here, then what its caller sent, then its span."""
-    return trace.set_span_in_context(span, Context({**context.get_current(), **remote, _REQUEST: span}))
+def context_inside(span: Span, remote: Context, endpoint: Callable[[], object]) -> Context:
+    """What code inside a request sees: what surrounds it here, then what its caller sent, its span and its route."""
+    own = {_REQUEST: span, ENDPOINT: endpoint}
+    return trace.set_span_in_context(span, Context({**context.get_current(), **remote, **own}))
 
 
 def request_span() -> Span | None:

@@ -36,7 +36,7 @@ class _Connection:
         parent = remote_context(scope["headers"])
         attributes = {"url.path": valid_utf8(scope["path"]), "url.scheme": scope.get("scheme", "ws")}
         self.span = tracer().start_span(_NAME, context=parent, kind=SpanKind.SERVER, attributes=attributes)
-        self.context = context_inside(self.span, parent)
+        self.context = context_inside(self.span, parent, self.destination.label)
 
     def note_received(self, message: Message) -> None:
         """Count a message of the client."""

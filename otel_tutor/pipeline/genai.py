@@ -12,6 +12,8 @@ from typing import Any, Final
 from opentelemetry.trace import StatusCode
 
 from otel_tutor import catalogue
+from otel_tutor.prices import Seller
+from otel_tutor.recording.cost import COST, USAGE
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import to_count
 
@@ -56,10 +58,32 @@ _MODEL: Final = (
     "embedding.model_name",
 )
 _PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
+_ADDRESS: Final = ("server.address",)
 _PARAMETERS: Final = "llm.invocation_parameters"  # of OpenInference, as JSON: the one place where it has the model asked for
 _TOKENS: Final = {
-    "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
-    "output": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+    "input": (USAGE["input"], "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    "output": (USAGE["output"], "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+    "cache_read": (
+        USAGE["cache_read"],
+        "gen_ai.usage.cache_read_input_tokens",
+        "gen_ai.usage.prompt_tokens_details.cached_tokens",
+        "llm.token_count.prompt_details.cache_read",
+    ),
+    "cache_write": (
+        USAGE["cache_write"],
+        "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
+        "gen_ai.usage.prompt_tokens_details.cache_creation_tokens",
+        "llm.token_count.prompt_details.cache_write",
+    ),
+    "reasoning": (
+        USAGE["reasoning"],
+        "gen_ai.usage.reasoning_tokens",
+        "gen_ai.usage.completion_tokens_details.reasoning_tokens",
+        "llm.usage.reasoning_tokens",
+        "llm.token_count.completion_details.reasoning",
+    ),
 }
 _CALL: Final = re.compile(
     r"gen_ai\.(operation\.name|usage\.)|llm\.(request\.type|usage\.|token_count\.)|openinference\.span\.kind"
@@ -87,6 +111,7 @@ class ModelCall:
     tokens: Mapping[str, int]
     failed: bool
     seconds: float | None
+    seller: Seller
 
 
 def operation_of(attributes: Mapping[str, Any] | None) -> str | None:
@@ -123,6 +148,7 @@ def read_call(span: Any) -> ModelCall | None:
         tokens={kind: int(number) for kind, number in known.items() if number is not None},
         failed=span.status.status_code is StatusCode.ERROR or "error.type" in attributes,
         seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
+        seller=Seller(provider=_first(attributes, _PROVIDER), address=_first(attributes, _ADDRESS)),
     )
 
 
@@ -137,15 +163,18 @@ def _requested(attributes: Mapping[str, Any]) -> object:
     return read.get("model") if isinstance(read, dict) else None
 
 
-def of_call(span: Any, call: ModelCall) -> tuple[str, dict[str, Any]]:
-    """The name and the attributes of a call's span as the present conventions have them, whichever its library follows."""
+def of_call(span: Any, call: ModelCall, cost: float | None) -> tuple[str, dict[str, Any]]:
+    """The name and the attributes of a call's span as the present conventions have them, whichever its library follows.
+
+    Its cost is ours: some libraries write 0 for a model that they have no price of.
+    """
     verb = "chat" if call.operation == INFERENCE else "embeddings"
     before = span.attributes or {}
     attributes: dict[str, Any] = {
         "gen_ai.operation.name": verb,
         catalogue.MODEL.key: call.model,
         "gen_ai.provider.name": _first(before, _PROVIDER),
-        **{f"gen_ai.usage.{kind}_tokens": number for kind, number in call.tokens.items()},
+        **{USAGE[kind]: number for kind, number in call.tokens.items()},
     }
     if call.failed:
         attributes["error.type"] = next(
@@ -153,7 +182,8 @@ def of_call(span: Any, call: ModelCall) -> tuple[str, dict[str, Any]]:
         )
     missing = {key: value for key, value in attributes.items() if key not in before and value is not None}
     name = span.name if span.name.startswith(f"{before.get('gen_ai.operation.name')} ") else f"{verb} {call.model}".strip()
-    return name, {**before, **missing}
+    paid = {} if cost is None else {COST: cost}
+    return name, {**{key: value for key, value in before.items() if key != COST}, **missing, **paid}
 
 
 def without_call(attributes: Mapping[str, Any]) -> dict[str, Any]:

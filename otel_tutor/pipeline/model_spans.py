@@ -52,6 +52,7 @@ class ModelSpans(SpanProcessor):
         self._captures: Final = captures_in_spans()
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
+        self._contexts: WeakKeyDictionary[Span, Context] = WeakKeyDictionary()  # that each began in
         self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the span above, the thread and task
         self._inside: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()  # tokens by spans of the same call
 
@@ -63,6 +64,7 @@ class ModelSpans(SpanProcessor):
     def _note(self, span: Span, parent_context: Context | None) -> None:
         self._open[span.context.span_id] = span
         self._places[span] = (span.parent and span.parent.span_id, threading.get_ident(), _current_task())
+        self._contexts[span] = context.get_current() if parent_context is None else parent_context
         block = context.get_value(MODEL, parent_context)
         if isinstance(block, Operation):
             self._blocks[span] = block
@@ -105,8 +107,8 @@ class ModelSpans(SpanProcessor):
         if around is not None:
             self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
             return changed(span, attributes=without_call(span.attributes or {}))
-        self._count(span, call, started)
-        name, attributes = of_call(span, call)
+        cost = self._count(span, call, started)
+        name, attributes = of_call(span, call, cost)
         return changed(span, name=name, kind=SpanKind.CLIENT, attributes=attributes)
 
     def _around(self, span: ReadableSpan, operation: str) -> Span | None:
@@ -141,21 +143,23 @@ class ModelSpans(SpanProcessor):
                 return other
         return None
 
-    def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> None:
+    def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> float | None:
+        """Count the call; returns what it cost, if that is known."""
         tokens = {**self._inside.pop(started, {}), **call.tokens}
         outcome = ERROR if call.failed else SUCCESS
         block = self._blocks.pop(started, None)
-        with Attached(trace.set_span_in_context(NonRecordingSpan(span.context))):  # what is recorded points to this span
+        begun_in = self._contexts.get(started)
+        # What is recorded points to this span, and is for the question and the request that it began in.
+        with Attached(trace.set_span_in_context(NonRecordingSpan(span.context), begun_in)):
             if call.operation != INFERENCE:
-                record_embeddings(call.model, call.seconds, tokens.get("input"), outcome)
-                return
+                return record_embeddings(call.model, call.seconds, tokens.get("input"), outcome, call.seller)
             quantization = "none"
             if block is None:
                 state.note_counted(span.context.trace_id, call.model)
             else:
                 block.leave_to_library()
                 quantization = (getattr(block.span, "attributes", None) or {}).get(catalogue.QUANTIZATION.key, quantization)
-            record_inference(call.model, quantization, call.seconds, tokens.get("input"), tokens.get("output"), outcome)
+            return record_inference(call.model, quantization, call.seconds, tokens, outcome, call.seller)
 
     def shutdown(self) -> None:
         """Send what is left and stop."""

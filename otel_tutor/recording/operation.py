@@ -13,13 +13,14 @@ from typing import Any, Final, TypeVar
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, SpanKind
 
 from otel_tutor.recording import clock
 from otel_tutor.recording.attributes import Attributes, to_attributes
 from otel_tutor.recording.decoration import instrument
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
+from otel_tutor.recording.origin import SUBJECT
 from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
@@ -60,13 +61,26 @@ class Operation:
     name, attributes: whatever callers pass; what cannot be sent is left out.
     role: under which `current_operation()` finds it from inside.
     on_end: called once, in the operation's context, with its seconds and what ended it; its failures are logged.
+    kind: of the span.
+    subject: gives the subject of the question that the operation is, whenever it is asked.
     """
 
     __slots__ = ("_context", "_ended", "_on_end", "_started", "outcome", "recorded_by_app", "span")
 
-    def __init__(self, name: object, attributes: object, *, role: str | None = None, on_end: OnEnd | None = None) -> None:
-        self.span: Final[Span] = attempt(_start_span, name, attributes) or trace.INVALID_SPAN
+    def __init__(
+        self,
+        name: object,
+        attributes: object,
+        *,
+        role: str | None = None,
+        on_end: OnEnd | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        subject: Callable[[], object] | None = None,
+    ) -> None:
+        self.span: Final[Span] = attempt(_start_span, name, attributes, kind) or trace.INVALID_SPAN
         inside = trace.set_span_in_context(self.span)
+        if subject is not None:
+            inside = context.set_value(SUBJECT, subject, inside)
         self._context: Context = context.set_value(role, self, inside) if role else inside
         self._on_end = on_end
         self._ended = False
@@ -129,8 +143,8 @@ class Attached(AbstractContextManager[None]):
                 context.attach(Context() if before is Token.MISSING else before)
 
 
-def _start_span(name: object, attributes: object) -> Span:
-    return tracer().start_span(to_name(name), attributes=to_attributes(attributes))
+def _start_span(name: object, attributes: object, kind: SpanKind) -> Span:
+    return tracer().start_span(to_name(name), kind=kind, attributes=to_attributes(attributes))
 
 
 def was_cancelled(error: BaseException | None) -> bool:
@@ -141,15 +155,16 @@ def was_cancelled(error: BaseException | None) -> bool:
 class Block(AbstractContextManager[Span]):
     """An operation around a block of code, which gets its span; or, as a decorator, around each call of a function."""
 
-    __slots__ = ("_attributes", "_entered", "_name")
+    __slots__ = ("_attributes", "_entered", "_name", "_subject")
 
-    def __init__(self, name: object, attributes: object) -> None:
+    def __init__(self, name: object, attributes: object, subject: Callable[[], object] | None = None) -> None:
         self._name = name
         self._attributes = attributes
+        self._subject = subject
         self._entered: list[tuple[Operation, AbstractContextManager[None]]] = []
 
     def __enter__(self) -> Span:
-        block = Operation(self._name, self._attributes)
+        block = self._begin()
         active = block.active()
         active.__enter__()
         self._entered.append((block, active))
@@ -164,7 +179,10 @@ class Block(AbstractContextManager[Span]):
 
     def __call__(self, function: F) -> F:
         """`function` with each call as such an operation."""
-        return instrument(function, lambda: Operation(self._name, self._attributes))
+        return instrument(function, self._begin)
+
+    def _begin(self) -> Operation:
+        return Operation(self._name, self._attributes, subject=self._subject)
 
 
 def current_operation(role: str) -> Operation | None:

@@ -1,6 +1,12 @@
 """The measurements of a question and of a call to a model, recorded by `monitoring` for an app and by `rag` for itself."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from otel_tutor import catalogue
+from otel_tutor.prices import TOKEN_TYPES, Seller
+from otel_tutor.recording.cost import record_cost
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import add, count_attempt, labels, measurement, record
 
 __all__ = [
@@ -12,6 +18,8 @@ __all__ = [
     "record_query",
     "record_retrieval",
 ]
+
+UNKNOWN: Final = Seller()
 
 
 def record_query(subject: object, num_documents: object, outcome: object) -> bool:
@@ -38,9 +46,17 @@ def record_activity(subject: object, topic: object) -> None:
 
 
 def record_inference(
-    model: object, quantization: object, duration: object, input_tokens: object, output_tokens: object, outcome: object
-) -> None:
-    """One call to a model. None for a number of tokens, or for the duration of a failure, says that it is not known."""
+    model: object,
+    quantization: object,
+    duration: object,
+    tokens: Mapping[str, object],
+    outcome: object,
+    seller: Seller = UNKNOWN,
+) -> float | None:
+    """One call to a model; returns what it cost, if that is known.
+
+    tokens: by type. None for a number of them, or for the duration of a failure, says that it is not known.
+    """
     of_model = (catalogue.MODEL, model), (catalogue.QUANTIZATION, quantization)
     succeeded = count_attempt(catalogue.MODEL_CALLS, outcome, *of_model)
     if succeeded or duration is not None:
@@ -49,18 +65,33 @@ def record_inference(
             record(catalogue.MODEL_OPERATION, number, labels(*of_model, (catalogue.OUTCOME, outcome)))
             if succeeded:
                 record(catalogue.MODEL_INFERENCE, number, labels(*of_model))
-    for token_type, tokens in (("input", input_tokens), ("output", output_tokens)):
-        if tokens is not None:
-            record(catalogue.MODEL_TOKENS, tokens, labels((catalogue.MODEL, model), (catalogue.TOKEN_TYPE, token_type)))
+    known = _record_tokens(model, tokens)
+    return attempt(record_cost, model, known, outcome, seller, needed=("input", "output"))
 
 
-def record_embeddings(model: object, duration: object, input_tokens: object, outcome: object) -> None:
-    """One request for embeddings. None for a number says that it is not known."""
+def _record_tokens(model: object, tokens: Mapping[str, object]) -> dict[str, float]:
+    """Record the tokens of a call by type, and return those that are numbers."""
+    known = {}
+    for token_type in TOKEN_TYPES:
+        if (given := tokens.get(token_type)) is not None:
+            number = measurement(catalogue.MODEL_TOKENS, given)
+            if number is not None:
+                known[token_type] = number
+                of_type = labels((catalogue.MODEL, model), (catalogue.TOKEN_TYPE, token_type))
+                add(catalogue.MODEL_TOKEN_COUNT, number, of_type)
+                if token_type in {"input", "output"}:
+                    record(catalogue.MODEL_TOKENS, number, of_type)
+    return known
+
+
+def record_embeddings(
+    model: object, duration: object, input_tokens: object, outcome: object, seller: Seller = UNKNOWN
+) -> float | None:
+    """One request for embeddings; returns what it cost, if that is known. None for a number says that it is not known."""
     of_model = (catalogue.MODEL, model)
     if duration is not None:
         record(catalogue.MODEL_EMBEDDINGS, duration, labels(of_model, (catalogue.OUTCOME, outcome)))
-    if input_tokens is not None:
-        record(catalogue.MODEL_TOKENS, input_tokens, labels(of_model, (catalogue.TOKEN_TYPE, "input")))
+    return attempt(record_cost, model, _record_tokens(model, {"input": input_tokens}), outcome, seller, needed=("input",))
 
 
 def record_first_chunk(model: object, seconds: float) -> None:

@@ -42,6 +42,7 @@ class _State:
         self.lock = threading.RLock()  # held by configure() and shutdown()
         self.settings: Any = None
         self.captures = False  # telemetry stays in memory, for tests
+        self.prices: Any = None  # of models, or None: then no cost is recorded
         self.providers: Any = None
         self.meter_provider: Any = None  # of our instruments; None for the process's
         self.tracer_provider: Any = None  # of our spans; likewise

@@ -216,7 +216,7 @@ def test_how_a_task_ends_decides(captured: Capture, error: BaseException, status
 
 
 def in_a_request() -> AbstractContextManager[None]:
-    return Attached(context_inside(tracer().start_span("GET"), Context()))
+    return Attached(context_inside(tracer().start_span("GET"), Context(), lambda: "/"))
 
 
 async def run(task: BackgroundTask) -> None:

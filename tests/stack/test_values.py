@@ -12,6 +12,7 @@ from tests.support.stack import Running
 
 PROGRAM = """
 import otel_tutor
+from opentelemetry.metrics import get_meter
 from otel_tutor.monitoring import metrics_collector as m
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -22,11 +23,18 @@ async def hello(request):
     return PlainTextResponse("hello")
 
 app = Starlette(routes=[Route("/hello", hello)])
-otel_tutor.configure(app, service_name="valued")
+prices = {"currency": "EUR", "models": {"llama": {"input": 1_000_000, "output": 2_000_000}}}
+otel_tutor.configure(app, service_name="valued", prices=prices)
 TestClient(app).get("/hello")
 m.track_rag_query("physics", 0.25, 3, 0.5)
 m.track_rag_query("physics", 0.5, 0, status="error")
 m.track_model_inference("llama", "q4", 1.5, 10, 20, "success")
+m.track_model_inference("unpriced", "q4", 1.5, None, None, "success")
+meter = get_meter("of.another.library")
+for modality, tokens in (("text", 4), ("image", 5)):
+    of = {"gen_ai.request.model": "elsewhere", "gen_ai.token.modality": modality}
+    meter.create_counter("gen_ai.client.inference.usage.input_tokens").add(tokens, of)
+meter.create_counter("gen_ai.client.inference.usage.cache_read.input_tokens").add(7, {"gen_ai.request.model": "elsewhere"})
 m.set_model_memory("llama", 4096)
 m.track_sync(2.0, "success", {"answer": 5})
 m.set_sync_queue_size(6)
@@ -53,6 +61,12 @@ VALUES = {
     'model_inference_total{model_name="llama",quantization_type="q4",status="success"}': 1,
     'model_token_count_sum{model_name="llama",type="input"}': 10,
     'model_token_count_sum{model_name="llama",type="output"}': 20,
+    'model_tokens_total{model_name="llama",type="input"}': 10,
+    'model_tokens_total{model_name="llama",type="output"}': 20,
+    'model_cost_total{model_name="llama",subject="none",endpoint="none",currency="EUR"}': 50,
+    'model_cost_unknown_total{model_name="unpriced",reason="price"}': 1,
+    'model_tokens_total{model_name="elsewhere",type="cache_read"}': 7,  # of the conventions' counters
+    'model_tokens_total{model_name="elsewhere",type="input"}': 9,
     'model_memory_usage_bytes{model_name="llama"}': 4096,
     "sync_queue_size": 6,
     'sync_operations_total{status="success"}': 1,

@@ -1,0 +1,31 @@
+"""What a call to a model is made for: the subject of the question and the route of the request that it is made in."""
+
+from collections.abc import Callable
+from typing import Final
+
+from opentelemetry import context
+from opentelemetry.context import Context
+
+from otel_tutor.recording.guard import attempt
+
+__all__ = ["ENDPOINT", "NONE", "SUBJECT", "endpoint_of", "subject_of"]
+
+# Keys of the context. Their values are called when a call ends: a subject may be decided and a route found meanwhile.
+SUBJECT: Final = "otel_tutor.subject"
+ENDPOINT: Final = "otel_tutor.endpoint"
+NONE: Final = "none"  # outside of a question, outside of a request
+
+
+def subject_of(inside: Context | None = None) -> object:
+    """The subject of the question."""
+    return _read(SUBJECT, inside)
+
+
+def endpoint_of(inside: Context | None = None) -> object:
+    """The template of the request's route."""
+    return _read(ENDPOINT, inside)
+
+
+def _read(key: str, inside: Context | None) -> object:
+    read: Callable[[], object] | None = context.get_value(key, inside)  # type: ignore[assignment]  # set by us
+    return NONE if read is None else attempt(read) or NONE
