@@ -10,7 +10,7 @@ import yaml
 
 from otel_tutor.tools.objectives import read_objectives
 
-__all__ = ["Limits", "Reference", "alert", "burn_factor", "objective", "read_limits"]
+__all__ = ["Limits", "Reference", "alert", "burn_factor", "cost_per_day", "objective", "read_limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ def burn_factor(window: str) -> Reference:
     return Reference("burn", window)
 
 
+def cost_per_day() -> Reference:
+    """What calls to models may cost a service in a day."""
+    return Reference("budget", "cost_per_day")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """The numbers of one configuration folder."""
@@ -53,6 +58,7 @@ def read_limits(configuration: Path) -> Limits:
     file = read_objectives(configuration)
     numbers = {objective(entry.slo): entry.threshold for entry in file.objectives if entry.threshold is not None}
     numbers |= {burn_factor(burn.long): float(burn.factor) for burn in file.burns}
+    numbers[cost_per_day()] = file.cost_per_day
     for path in sorted((configuration / "alerts" / "rules").glob("*.yaml")):
         for rule in (rule for group in _read(path)["groups"] for rule in group["rules"]):
             if "alert" in rule and (number := re.search(r"> ([\d.]+)", rule["expr"])):

@@ -66,7 +66,6 @@ class Board:
     description: str
     panels: Sequence[Panel]
     variables: Sequence[tuple[str, str]] = ()  # name, and the query of its values
-    textboxes: Sequence[tuple[str, str]] = ()  # name and label of each number that the reader fills in; 0 until then
     refresh: str = "10s"
 
 
@@ -94,8 +93,6 @@ def _dashboard(board: Board, limits: Limits) -> dashboard.Dashboard:
     )
     for name, query in (("service", "label_values(process_uptime_seconds, job)"), *board.variables):
         built.with_variable(_variable(name, query))
-    for name, label in board.textboxes:
-        built.with_variable(dashboard.TextBoxVariable(name).label(label).default_value("0"))
     for number, panel in enumerate(board.panels, 1):
         built.with_panel(_panel(panel, limits).id(number))
     return built

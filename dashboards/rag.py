@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashboards.limits import alert, objective
+from dashboards.limits import alert, cost_per_day, objective
 from dashboards.panels import Board, Panel, Query
 from dashboards.promql import WORKERS, gauge, mean, narrowed, quantile, rate
 
@@ -10,15 +10,7 @@ __all__ = ["BOARD"]
 
 _SUBJECT: Final = 'subject=~"$subject"'
 _MODEL: Final = 'model_name=~"$model"'
-
-
-def _cost(by: str) -> str:
-    """What the tokens of each second cost."""
-    prices = {"input": "$input_price", "output": "$output_price"}
-    parts = [
-        rate("model_token_count_sum", _MODEL, f'type="{kind}"', by=by) + f" * {price}" for kind, price in prices.items()
-    ]
-    return f"({' + '.join(parts)}) / 1e6"
+_NO_PRICES: Final = "No call has a cost: set prices with configure(prices=...)."
 
 
 BOARD: Final = Board(
@@ -30,7 +22,6 @@ BOARD: Final = Board(
         narrowed("subject", "rag_queries_total"),
         narrowed("model", "model_inference_total", "model_name"),
     ),
-    textboxes=(("input_price", "Price of 1M tokens read"), ("output_price", "Price of 1M tokens written")),
     panels=(
         Panel(
             title="Questions by outcome",
@@ -119,18 +110,77 @@ BOARD: Final = Board(
             queries=(Query(mean("model_token_count", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
         ),
         Panel(
-            title="Cost per question",
-            description="Of the models chosen, in the currency of the two prices: set those at the top of this dashboard.",
+            title="Tokens by type",
+            description="Tokens each second. Those of the cache are a part of the input, those of reasoning a part of the output.",
             kind="lines",
             unit="short",
-            queries=(Query(f"{_cost('job')} / {rate('rag_queries_total', by='job')}", "{{job}}"),),
+            queries=(Query(rate("model_tokens_total", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
         ),
         Panel(
-            title="Cost per hour",
-            description="At the present pace, in the currency of the two prices at the top of this dashboard.",
+            title="Cost per question",
+            description="What the models chosen cost for each question asked.",
             kind="lines",
             unit="short",
-            queries=(Query(f"{_cost('model_name')} * 3600", "{{model_name}}"),),
+            queries=(
+                Query(
+                    f"{rate('model_cost_total', _MODEL, by='job, currency')} / on (job) group_left () "
+                    f"{rate('rag_queries_total', by='job')}",
+                    "{{job}} {{currency}}",
+                ),
+            ),
+            no_value=_NO_PRICES,
+        ),
+        Panel(
+            title="Cost per hour, by model",
+            description="At the present pace.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    f"{rate('model_cost_total', _MODEL, by='model_name, currency')} * 3600", "{{model_name}} {{currency}}"
+                ),
+            ),
+            no_value=_NO_PRICES,
+        ),
+        Panel(
+            title="Cost per hour, by subject",
+            description="At the present pace; none is a call outside of a question.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(
+                    f"{rate('model_cost_total', _MODEL, _SUBJECT, by='subject, currency')} * 3600",
+                    "{{subject}} {{currency}}",
+                ),
+            ),
+            no_value=_NO_PRICES,
+        ),
+        Panel(
+            title="Cost per hour, by endpoint",
+            description="At the present pace; none is a call outside of a request.",
+            kind="lines",
+            unit="short",
+            queries=(
+                Query(f"{rate('model_cost_total', _MODEL, by='endpoint, currency')} * 3600", "{{endpoint}} {{currency}}"),
+            ),
+            no_value=_NO_PRICES,
+        ),
+        Panel(
+            title="Cost of the last day",
+            description="A warning comes at {threshold:g}, the budget of a day.",
+            kind="lines",
+            unit="short",
+            queries=(Query('job:model_cost:sum1d{job=~"$service"}', "{{job}} {{currency}}"),),
+            threshold=cost_per_day(),
+            no_value=_NO_PRICES,
+        ),
+        Panel(
+            title="Calls of unknown cost",
+            description="Each second, by what is not known: the price of the model, or its tokens.",
+            kind="lines",
+            unit="reqps",
+            queries=(Query(rate("model_cost_unknown_total", _MODEL, by="model_name, reason"), "{{model_name}} {{reason}}"),),
+            no_value="The cost of every call is known, or there are no prices.",
         ),
         Panel(
             title="Model calls that fail",

@@ -151,7 +151,8 @@ def test_tokens_that_are_not_known_make_the_cost_unknown(
     assert priced.value("model_cost_unknown_total", reason="tokens") == unknown
 
 
-def test_without_prices_no_cost_is_recorded(captured: Capture) -> None:
+def test_without_prices_no_cost_is_recorded(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "prices", None)
     metrics_collector.track_model_inference("small", "none", 1.0, 10, 10, "success")
 
     assert captured.value("model_cost_total") == captured.value("model_cost_unknown_total") == 0

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -38,8 +39,9 @@ from otel_tutor.demo.tutor import Tutor
 from otel_tutor.health import drain_on_sigterm, health_routes
 from otel_tutor.monitoring import metrics_collector
 
-__all__ = ["create_app"]
+__all__ = ["PRICES", "create_app"]
 
+PRICES: Final = Path(__file__).with_name("prices.yaml")
 _LARGEST_BODY: Final = 64 * 1024  # bytes; the longest question takes 12 kB in the most wasteful JSON
 _REFRESH_SECONDS: Final = 1.0
 
@@ -74,7 +76,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     logging.getLogger("otel_tutor.demo").setLevel(logging.INFO)
     for name in ("httpx", "httpx2"):  # OpenAI's client logs each of its requests there; a question is one line
         logging.getLogger(name).setLevel(logging.WARNING)
-    otel_tutor.configure(app, engine=engine, service_name="tutor")
+    otel_tutor.configure(app, engine=engine, service_name="tutor", prices=PRICES)
     return app
 
 

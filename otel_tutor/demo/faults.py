@@ -18,6 +18,7 @@ __all__ = [
     "FREE_TEXT_TOPICS",
     "FULL_OUTBOX",
     "LEAKED_CONNECTIONS",
+    "NEW_MODEL",
     "SLOW_GENERATION",
     "SLOW_GENERATION_SECONDS",
     "SLOW_RETRIEVAL",
@@ -37,6 +38,7 @@ DEAD_DATABASE: Final = "dead_database"
 LEAKED_CONNECTIONS: Final = "leaked_connections"
 FREE_TEXT_TOPICS: Final = "free_text_topics"
 STALLED_LOOP: Final = "stalled_loop"
+NEW_MODEL: Final = "new_model"
 FAULTS: Final = (
     SLOW_RETRIEVAL,
     SLOW_GENERATION,
@@ -46,6 +48,7 @@ FAULTS: Final = (
     LEAKED_CONNECTIONS,
     FREE_TEXT_TOPICS,
     STALLED_LOOP,
+    NEW_MODEL,
 )
 
 SLOW_RETRIEVAL_SECONDS: Final = 0.8

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from typing import Final, Protocol
 
 import openai
+from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessageParam
 
 from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import QUANTIZATION, EmbeddingModel
-from otel_tutor.demo.faults import FAILING_GENERATION, SLOW_GENERATION, SLOW_GENERATION_SECONDS, Faults
+from otel_tutor.demo.faults import FAILING_GENERATION, NEW_MODEL, SLOW_GENERATION, SLOW_GENERATION_SECONDS, Faults
 from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens, quoted
 from otel_tutor.demo.model_server import CHAT_MODEL, Account, Library, serving_model
 from otel_tutor.demo.model_server.faults import FAULT_HEADER
@@ -23,13 +24,18 @@ __all__ = ["LocalModel", "Model", "RemoteModel", "is_for_remote"]
 
 _REMOTE_SHARE: Final = 4  # every fourth question, by its text: the same question always has the same model
 _REMOTE_REMAINDER: Final = 2
+_NEW_CHAT_MODEL: Final = "tutor-chat-2"
 
 
 class Model(Protocol):
     """Writes answers, and notes their tokens on the generation that observes it."""
 
-    name: str
     quantization: str
+    provider: str | None  # None for one in this process
+
+    @property
+    def name(self) -> str:
+        """As in `gen_ai.request.model`."""
 
     def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
         """The answer. Raises GenerationError without passages that fit, and OpenAIError for a call that failed."""
@@ -47,11 +53,17 @@ class LocalModel:
     """Chooses sentences in this process."""
 
     quantization = QUANTIZATION
+    provider: str | None = None
 
     def __init__(self, model: EmbeddingModel, faults: Faults) -> None:
-        self.name = model.name
+        self._name = model.name
         self._generator = Generator(model)
         self._faults = faults
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._name
 
     def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
         """The answer, in the order of the passages."""
@@ -79,8 +91,8 @@ class LocalModel:
 class RemoteModel:
     """Asks a server with OpenAI's protocol, which it starts in a thread of this process when it is asked first."""
 
-    name = CHAT_MODEL
     quantization = "none"
+    provider: str | None = "openai"  # by its protocol
 
     def __init__(self, library: Library, account: Account, faults: Faults) -> None:
         self._library = library
@@ -90,14 +102,18 @@ class RemoteModel:
         self._lock = threading.Lock()
         self._client: openai.OpenAI | None = None
 
+    @property
+    def name(self) -> str:
+        """The model that is asked: with the fault, one whose price no one has written down."""
+        return _NEW_CHAT_MODEL if self._faults.is_on(NEW_MODEL) else CHAT_MODEL
+
     def answer(self, question: str, passages: Sequence[Passage], generation: Generation) -> Answer:
         """The answer in one response."""
         completion = self._connected().chat.completions.create(
             model=self.name, messages=_messages(question, passages), extra_headers=self._headers()
         )
         if completion.usage:
-            generation.input_tokens = completion.usage.prompt_tokens
-            generation.output_tokens = completion.usage.completion_tokens
+            _note_usage(generation, completion.usage)
         text = completion.choices[0].message.content or ""
         return Answer(text=text, sources=quoted(text, passages), output_tokens=generation.output_tokens or 0)
 
@@ -112,8 +128,7 @@ class RemoteModel:
         ) as chunks:
             for chunk in chunks:
                 if chunk.usage:
-                    generation.input_tokens = chunk.usage.prompt_tokens
-                    generation.output_tokens = chunk.usage.completion_tokens
+                    _note_usage(generation, chunk.usage)
                 for choice in chunk.choices:
                     if choice.delta.content:
                         yield choice.delta.content
@@ -138,6 +153,14 @@ class RemoteModel:
         faults = {FAILING_GENERATION: "500", SLOW_GENERATION: f"slow={SLOW_GENERATION_SECONDS}"}
         on = [asked for fault, asked in faults.items() if self._faults.is_on(fault)]
         return {FAULT_HEADER: ",".join(on)} if on else {}
+
+
+def _note_usage(generation: Generation, usage: CompletionUsage) -> None:
+    generation.input_tokens, generation.output_tokens = usage.prompt_tokens, usage.completion_tokens
+    if usage.prompt_tokens_details:
+        generation.cache_read_tokens = usage.prompt_tokens_details.cached_tokens
+    if usage.completion_tokens_details:
+        generation.reasoning_tokens = usage.completion_tokens_details.reasoning_tokens
 
 
 def _messages(question: str, passages: Sequence[Passage]) -> list[ChatCompletionMessageParam]:

@@ -109,7 +109,7 @@ class Tutor:
         with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked:
             with _logged(asked, only_failures=True):
                 found = self._retrieve(asked, question, subject)
-            generation = asked.generation(model.name, model.quantization)
+            generation = asked.generation(model.name, model.quantization, provider=model.provider)
             pieces = generation.stream(self._write(asked, generation, model, question, found, session))
             return itertools.chain([next(pieces)], pieces)
 
@@ -129,7 +129,7 @@ class Tutor:
         return found
 
     def _generate(self, asked: Question, model: Model, question: str, found: Found) -> Answer:
-        with asked.generation(model.name, model.quantization) as generation:
+        with asked.generation(model.name, model.quantization, provider=model.provider) as generation:
             return model.answer(question, [scored.passage for scored in found.passages], generation)
 
     def _write(

@@ -101,6 +101,15 @@ CASES = [
         },
         window=30 * 60,
     ),
+    *(
+        Case(
+            "ModelCostUnknown",
+            {f'model_cost_unknown_total{{job="tutor",instance="a",model_name="m",reason="{reason}"}}': Counter(0, 1)},
+            {"job": "tutor", "model_name": "m", "reason": reason},
+            window=600,
+        )
+        for reason in ("price", "tokens")
+    ),
     Case("LargeSyncQueue", {'sync_queue_size{job="tutor",instance="a"}': Gauge(1000, 1001)}),
     Case("HighSyncFailureRate", counted("sync_operations_total", "success", "error", 10)),
     Case(
@@ -233,7 +242,11 @@ def test_an_alert_keeps_quiet_waits_fires_and_resolves(binaries: Binaries, tmp_p
 
 
 def test_every_alert_has_a_case() -> None:
-    assert {rule["alert"] for rule in ALERTS} == {case.alert for case in CASES} | {"Watchdog", "ErrorBudgetBurn"}
+    assert {rule["alert"] for rule in ALERTS} == {case.alert for case in CASES} | {
+        "Watchdog",
+        "ErrorBudgetBurn",
+        "CostBudgetBurn",
+    }
 
 
 def test_without_any_data_only_the_collector_is_missed_and_the_watchdog_barks(binaries: Binaries, tmp_path: Path) -> None:

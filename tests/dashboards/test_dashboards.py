@@ -18,7 +18,7 @@ from dashboards.__main__ import BOARDS
 from dashboards.limits import read_limits
 from dashboards.panels import Board, Panel, Query, encode
 from otel_tutor.catalogue import TOPIC
-from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, Faults
+from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, NEW_MODEL, Faults
 from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.environment import students
 from otel_tutor.tools.stack.backends import Sample
@@ -75,21 +75,25 @@ def test_data_sources_refer_to_each_other_by_uids_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "labels", "cost"), [("question", 'job="tutor"', 0.00035), ("hour", 'model_name="small"', 0.42)]
+    ("title", "labels", "cost"),
+    [
+        ("Cost per question", 'job="tutor",currency="EUR"', 0.0035),
+        ("Cost per hour, by model", 'model_name="small",currency="EUR"', 4.2),
+        ("Cost per hour, by subject", 'subject="physics",currency="EUR"', 4.2),
+        ("Cost per hour, by endpoint", 'endpoint="/ask",currency="EUR"', 4.2),
+        ("Cost of the last day", 'job="tutor",currency="EUR"', 40 * 0.035),
+    ],
 )
-def test_tokens_cost_what_the_prices_filled_in_make_of_them(
+def test_costs_are_of_questions_models_subjects_endpoints_and_days(
     binaries: Binaries, tmp_path: Path, title: str, labels: str, cost: float
 ) -> None:
-    """Every 30 s ten questions, 1000 tokens read at 2 a million and 500 written at 3."""
-    (panel,) = [panel for _, panel in PANELS if panel.title == f"Cost per {title}"]
-    expression = panel.queries[0].expr.replace("$input_price", "2").replace("$output_price", "3")
+    """Every 30 s ten questions, which cost 0.035 together."""
+    (panel,) = [panel for _, panel in PANELS if panel.title == title]
     of = 'job="tutor",instance="1"'
-    series = {f"rag_queries_total{{{of}}}": "0+10x40"} | {
-        f'model_token_count_sum{{{of},model_name="small",type="{kind}"}}': f"0+{tokens}x40"
-        for kind, tokens in (("input", 1000), ("output", 500))
-    }
+    cost_of = f'model_cost_total{{{of},model_name="small",subject="physics",endpoint="/ask",currency="EUR"}}'
+    series = {f"rag_queries_total{{{of}}}": "0+10x40", cost_of: "0+0.035x40"}
 
-    expected = (1200, f"round({filled(expression)} / {cost}, 0.001)", [f"{{{labels}}}"])
+    expected = (1200, f"round({filled(panel.queries[0].expr)} / {cost}, 0.001)", [f"{{{labels}}}"])
     assert check(binaries, tmp_path, series, [expected]) == ""
 
 
@@ -102,6 +106,10 @@ def busy(running: Running) -> Iterator[Running]:
         for failing in ('http_requests_total{status=~"5.."}', 'model_inference_total{status="error"}'):
             assert wait_for(partial(running.backends.query, f"sum(rate({failing}[1m])) > 0"), bool, seconds=60)
         faults.switch(FAILING_GENERATION, False)
+        faults.switch(NEW_MODEL, True)  # no one has written down what it costs
+        unpriced = partial(running.backends.query, "sum(rate(model_cost_unknown_total[1m])) > 0")
+        assert wait_for(unpriced, bool, seconds=60)
+        faults.switch(NEW_MODEL, False)
         faults.switch(FREE_TEXT_TOPICS, True)
         for _ in range(TOPIC.limit + 50):  # more than one worker may tell apart
             live.send("Why does a steel ship float?")

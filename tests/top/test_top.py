@@ -128,7 +128,7 @@ def test_a_key_that_is_pressed_while_log_lines_are_read_counts(asked: Running) -
         finally:
             logs.resume()
         await until(pilot, lambda: all(worker.is_finished for worker in app.workers))
-        assert app.query_one("#list").border_title == "Error budgets"
+        assert app.query_one("#list").border_title == "Budgets"
 
     drive(asked, look)
 

@@ -73,5 +73,6 @@ def _print(console: Console, frame: "Frame") -> None:
     console.print(
         "budgets left: " + (", ".join(f"{slo} {left:.1%}" for slo, left in frame.budgets.items()) or "no data yet")
     )
+    console.print("cost of models: " + (", ".join(frame.costs) or "no prices, or no call yet"))
     for span in frame.slowest[:3]:
         console.print(f"slow: {shown(span.duration, 's')} {span.name} {span.tags['trace_id']}")

@@ -165,6 +165,7 @@ _EVERY: Final = (
     Drill(alert="HighSyncFailureRate", fault="the central database refuses records", inject=_switched(faults.FULL_OUTBOX)),
     Drill(alert="NoStudentActivity", fault="the students stay away", inject=_without_students),
     Drill(alert="HighRAGFailureRate", fault="the model fails", inject=_switched(faults.FAILING_GENERATION)),
+    Drill(alert="ModelCostUnknown", fault="a model without a price is asked", inject=_switched(faults.NEW_MODEL)),
     Drill(alert="HealthCheckFailing", fault="the database is gone", inject=_switched(faults.DEAD_DATABASE)),
     Drill(alert="EventLoopStalled", fault="a call blocks one worker", inject=_switched(faults.STALLED_LOOP)),
     Drill(

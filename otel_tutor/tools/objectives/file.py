@@ -1,5 +1,6 @@
 """`alerts/slos.yaml`, read and checked."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Objectives:
     objectives: Sequence[Objective]
     burns: Sequence[Burn]
     fewest_errors: int
+    cost_per_day: float  # in the currency of the prices
     unchecked: Sequence[str]
 
 
@@ -49,6 +51,7 @@ def read_objectives(configuration: Path) -> Objectives:
             objectives=objectives,
             burns=[Burn(wait=burn.pop("for"), **burn) for burn in entries["burn"]],
             fewest_errors=int(entries["fewest_errors"]),
+            cost_per_day=_cost(entries["cost_per_day"]),
             unchecked=[why for objective in objectives if (why := _unchecked(objective, families))],
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -68,6 +71,12 @@ def _objective(entry: Mapping[str, Any]) -> Objective:
     if "events" in entry:
         return RatioObjective(**common, counter=entry["events"], failed=entry["failed"])
     return GaugeObjective(**common, gauge=entry["gauge"])
+
+
+def _cost(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"cost_per_day {value!r} is not a number above 0")
+    return float(value)
 
 
 def _unchecked(objective: Objective, families: Mapping[str, Family]) -> str:

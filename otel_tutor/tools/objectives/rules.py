@@ -36,6 +36,7 @@ def render(file: Objectives) -> str:
     silent = "|".join(objective.slo for objective in objectives if not objective.pages)
     groups = [
         {"name": "slo-targets", "rules": [*constants, *bad]},
+        {"name": "budget", "rules": [{"record": "budget:cost_per_day:value", "expr": f"vector({file.cost_per_day})"}]},
         {"name": "slo", "interval": f"{_STEP}s", "rules": [*rates, *(_ratio(window) for window in _FAST)]},
         {"name": "slo-long", "interval": "2m", "rules": [_ratio(window) for window in _SLOW]},
         {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import humanize
 
-from otel_tutor.tools.stack.backends import Backends, Span
+from otel_tutor.tools.stack.backends import Backends, Sample, Span
 
 __all__ = ["Frame", "Panel", "Reading", "read_frame", "read_panels", "shown"]
 
@@ -56,6 +56,7 @@ class Frame:
     readings: Sequence[Reading]
     alerts: Sequence[str]  # that fire, the Watchdog aside
     budgets: Mapping[str, float]  # what is left of each, 1 being all
+    costs: Sequence[str]  # of models in the last day, by service and currency
     slowest: Sequence[Span]  # roots of the slowest traces of the last quarter of an hour
 
 
@@ -82,13 +83,20 @@ def read_frame(backends: Backends, panels: Sequence[Panel]) -> Frame:
     firing = backends.query('ALERTS{alertstate="firing",alertname!="Watchdog"}')
     left = backends.query("1 - slo:error_ratio:rate30d / on (slo) group_left () (1 - slo:target:ratio)")
     jobs = sorted({sample.labels["job"] for sample in backends.query("job:api:up")})
+    costs = backends.query("job:model_cost:sum1d")
+    budget = max((sample.value for sample in backends.query("budget:cost_per_day:value")), default=math.nan)
     slow = [span for job in jobs for span in backends.slowest(job)]
     return Frame(
         readings=[_read(backends, panel) for panel in panels],
         alerts=sorted({_alert(sample.labels) for sample in firing}),
         budgets={sample.labels["slo"]: sample.value for sample in left if not math.isnan(sample.value)},
+        costs=[_cost(sample, budget) for sample in costs],
         slowest=sorted(slow, key=lambda span: -span.duration)[:10],
     )
+
+
+def _cost(sample: Sample, budget: float) -> str:
+    return f"{sample.labels['job']} {sample.value:.4g} {sample.labels['currency']} of {budget:g} a day"
 
 
 def _alert(labels: Mapping[str, str]) -> str:

@@ -66,7 +66,7 @@ _WIDGETS: Final[Mapping[str, type[_Number | _Curves | _Bars]]] = {"gauge": _Numb
 
 _LISTS: Final = {
     "alerts": "Alerts",
-    "budgets": "Error budgets",
+    "budgets": "Budgets",
     "traces": "Slowest traces",
     "lines": "Log lines of the slowest trace",
 }
@@ -152,7 +152,10 @@ class Top(App[None]):
     def _show_list(self, frame: Frame) -> None:
         lists: Mapping[str, Sequence[str]] = {
             "alerts": frame.alerts or ["none"],
-            "budgets": [f"{name:<16} {left:>7.1%} left" for name, left in sorted(frame.budgets.items())] or ["no data yet"],
+            "budgets": [
+                *([f"{name:<16} {left:>7.1%} left" for name, left in sorted(frame.budgets.items())] or ["no data yet"]),
+                *(f"cost of models   {cost}" for cost in frame.costs),
+            ],
             "traces": [f"{shown(root.duration, 's'):>8} {root.name} {root.tags['trace_id']}" for root in frame.slowest]
             or ["none"],
             "lines": self._lines,
