@@ -49,6 +49,12 @@ MODEL: Final = Attribute("gen_ai.request.model", 50)  # those tried out since th
 QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)  # llama.cpp, which has the most, names about fifteen
 TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 5)  # input and output; their parts: cache_read, cache_write, reasoning
 CURRENCY: Final = Attribute("tutor.currency", 2)  # that of the prices, and that of prices set later
+# Words of the conventions for why a model stops; those of providers are told apart no further.
+FINISH_REASON: Final = Attribute("gen_ai.response.finish_reason", 10, ("stop", "length", "tool_call", "content_filter"))
+EVALUATION: Final = Attribute("gen_ai.evaluation.name", 30)  # what is judged: relevance, faithfulness, feedback
+EVALUATION_LABEL: Final = Attribute("gen_ai.evaluation.score.label", 30)  # words of all these evaluations
+GUARDRAIL: Final = Attribute("tutor.guardrail", 30)  # rules that questions and answers have to pass
+GUARDRAIL_OUTCOME: Final = Attribute("tutor.guardrail.outcome", 10, ("passed", "blocked"))
 REASON: Final = Attribute("tutor.reason", 5)  # why something is not known: price, tokens
 RECORD_TYPE: Final = Attribute("tutor.record.type", 30)  # kinds of records: as many as a database has tables
 COLLECTION: Final = Attribute("tutor.collection", 50)  # one for each subject
@@ -74,6 +80,11 @@ ATTRIBUTES: Final = (
     QUANTIZATION,
     TOKEN_TYPE,
     CURRENCY,
+    FINISH_REASON,
+    EVALUATION,
+    EVALUATION_LABEL,
+    GUARDRAIL,
+    GUARDRAIL_OUTCOME,
     REASON,
     RECORD_TYPE,
     COLLECTION,
@@ -118,6 +129,12 @@ RAG_QUERIES: Final = Instrument("rag.queries", _COUNTER, "{question}", (SUBJECT,
 RAG_RETRIEVAL: Final = Instrument("rag.retrieval.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to find the passages a question is answered from, where they were found; failures are no latency.")
 RAG_DOCUMENTS: Final = Instrument("rag.context.documents", _HISTOGRAM, "{document}", (SUBJECT,), "Passages handed to the model with a question.")
 RAG_GENERATION: Final = Instrument("rag.generation.duration", _HISTOGRAM, "s", (SUBJECT,), "Time to write the answer from the passages, where it was written.")
+RAG_EMPTY: Final = Instrument("rag.queries.without_documents", _COUNTER, "{question}", (SUBJECT,), "Questions for which no passage was found.")
+RAG_SCORE: Final = Instrument("rag.retrieval.score", _HISTOGRAM, "{score}", (SUBJECT,), "How well the best passage of a search fits, as the store scores it.")
+RAG_CITED: Final = Instrument("rag.context.cited", _HISTOGRAM, "{document}", (SUBJECT,), "Passages that an answer cites.")
+EVALUATIONS: Final = Instrument("gen_ai.evaluations", _COUNTER, "{evaluation}", (EVALUATION, EVALUATION_LABEL, SUBJECT), "Evaluations of answers, feedback of those who asked among them.")
+EVALUATION_SCORE: Final = Instrument("gen_ai.evaluation.score", _HISTOGRAM, "{score}", (EVALUATION, SUBJECT), "Scores of evaluations.")
+GUARDRAILS: Final = Instrument("guardrail.checks", _COUNTER, "{check}", (GUARDRAIL, GUARDRAIL_OUTCOME, SUBJECT), "Checks of questions and answers against a rule.")
 MODEL_CALLS: Final = Instrument("gen_ai.client.operations", _COUNTER, "{operation}", (MODEL, QUANTIZATION, OUTCOME), "Calls to a model, whether or not their durations are known.")
 MODEL_INFERENCE: Final = Instrument("model.inference.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION), "Time of one call to a model that succeeded; failures are no latency.")
 MODEL_OPERATION: Final = Instrument("gen_ai.client.operation.duration", _HISTOGRAM, "s", (MODEL, QUANTIZATION, OUTCOME), "Time of one call to a model, by how it ended: a time-out takes its time, a refusal none.")
@@ -126,7 +143,9 @@ MODEL_TOKENS: Final = Instrument("gen_ai.client.token.usage", _HISTOGRAM, "{toke
 MODEL_TOKEN_COUNT: Final = Instrument("model.tokens", _COUNTER, "{token}", (MODEL, TOKEN_TYPE), "Tokens that models read and wrote. Those of the cache are among the input, those of reasoning among the output.")
 MODEL_COST: Final = Instrument("model.cost", _COUNTER, "{currency}", (MODEL, SUBJECT, ROUTE, CURRENCY), "What calls to models cost, by the prices of `configure(prices=...)`.")
 MODEL_COST_UNKNOWN: Final = Instrument("model.cost.unknown", _COUNTER, "{operation}", (MODEL, REASON), "Calls to models whose cost is not known, since the model has no price or its tokens are not known.")
+MODEL_FINISHES: Final = Instrument("model.finish_reasons", _COUNTER, "{answer}", (MODEL, FINISH_REASON), "Answers of models, by why they ended: length is one that was cut, content_filter one that was withheld.")
 FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
+CHUNK_TIME: Final = Instrument("gen_ai.client.operation.time_per_output_chunk", _HISTOGRAM, "s", (MODEL,), "Time from one piece of an answer that a model streams to the next.")
 MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
 QUESTIONS: Final = Instrument("student.questions", _COUNTER, "{question}", (SUBJECT, TOPIC), "Questions students asked.")
 SESSIONS: Final = Instrument("student.sessions.active", _UP_DOWN, "{session}", (), "Student sessions open now.")
@@ -169,6 +188,12 @@ CATALOGUE: Final = (
     RAG_RETRIEVAL,
     RAG_DOCUMENTS,
     RAG_GENERATION,
+    RAG_EMPTY,
+    RAG_SCORE,
+    RAG_CITED,
+    EVALUATIONS,
+    EVALUATION_SCORE,
+    GUARDRAILS,
     MODEL_CALLS,
     MODEL_INFERENCE,
     MODEL_OPERATION,
@@ -177,7 +202,9 @@ CATALOGUE: Final = (
     MODEL_TOKEN_COUNT,
     MODEL_COST,
     MODEL_COST_UNKNOWN,
+    MODEL_FINISHES,
     FIRST_CHUNK,
+    CHUNK_TIME,
     MODEL_MEMORY,
     QUESTIONS,
     SESSIONS,
@@ -214,6 +241,9 @@ FROM_APP: Final = (
     RAG_RETRIEVAL,
     RAG_DOCUMENTS,
     RAG_GENERATION,
+    RAG_SCORE,
+    RAG_CITED,
+    EVALUATION_SCORE,
     MODEL_OPERATION,
     MODEL_TOKENS,
     SYNC_DURATION,

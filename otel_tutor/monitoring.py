@@ -32,6 +32,7 @@ from otel_tutor.recording.instruments import (
 from otel_tutor.recording.operation import MODEL, QUESTION, current_operation
 from otel_tutor.recording.question import (
     record_activity,
+    record_empty,
     record_generation,
     record_inference,
     record_query,
@@ -86,6 +87,7 @@ class MetricsCollector:
         if record_query(subject, num_documents, status):
             record_retrieval(subject, retrieval_duration)
             record_generation(subject, generation_duration)
+            record_empty(subject, num_documents)
 
     @never_raise
     def track_model_inference(

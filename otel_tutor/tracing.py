@@ -28,6 +28,7 @@ from otel_tutor.recording.operation import (
     current_operation,
     tracer,
 )
+from otel_tutor.recording.origin import SUBJECT
 from otel_tutor.recording.values import to_name, to_text
 
 __all__ = [
@@ -47,6 +48,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
 
 
 def trace_operation(name: str, attributes: Attributes | None = None) -> AbstractContextManager[Span]:
@@ -91,7 +93,7 @@ class RagTracer:
         """A span around a whole question. Its text is recorded only where content capture is switched on."""
         if (step := current_operation(QUESTION)) is not None:
             return nullcontext(step.span)
-        return Block("rag.query", question_attributes(question, subject), subject=lambda: subject)
+        return Block("rag.query", question_attributes(question, subject), {SUBJECT: lambda: subject})
 
     def trace_retrieval(self, query: str, top_k: int = 5) -> AbstractContextManager[Span]:
         """A span around the search for passages; `top_k` is how many were asked for."""

@@ -17,6 +17,7 @@ import otel_tutor
 from otel_tutor import catalogue
 from otel_tutor.catalogue import SUBJECT, TOPIC
 from otel_tutor.monitoring import metrics_collector, track_async_time, track_time
+from otel_tutor.rag import observe_question
 from otel_tutor.recording.instruments import OTHER
 from otel_tutor.testing import Capture, FrozenClock, Point
 from otel_tutor.tracing import rag_tracer
@@ -283,6 +284,9 @@ def test_every_instrument_that_an_app_gives_values_for_counts_its_invalid_ones(c
         state_number("many")  # type: ignore[arg-type]
     metrics_collector.set_model_memory("llama", -1)
     metrics_collector.set_vector_documents("passages", None)  # type: ignore[arg-type]
+    with observe_question("Why?", "physics") as question, question.retrieval() as retrieval:
+        question.cited, retrieval.score = -1, math.nan
+        question.feedback(score=-1)
 
     points = captured.read_metrics()["otel_tutor.measurements.invalid"]
     counts = {point.attributes["otel_tutor.instrument.name"]: point.value for point in points}

@@ -5,7 +5,7 @@ OpenTelemetry's GenAI conventions, present and former, which OpenLLMetry and Ope
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from otel_tutor import catalogue
 from otel_tutor.prices import Seller
 from otel_tutor.recording.cost import COST, USAGE
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.values import to_count
+from otel_tutor.recording.values import to_count, to_number
 
 __all__ = [
     "ASKED_FOR",
@@ -24,6 +24,7 @@ __all__ = [
     "EVENT_NAME",
     "INFERENCE",
     "ModelCall",
+    "is_about_models",
     "is_event",
     "is_named_like_a_call",
     "is_step",
@@ -59,6 +60,8 @@ _MODEL: Final = (
 )
 _PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _ADDRESS: Final = ("server.address",)
+_FINISHES: Final = ("gen_ai.response.finish_reasons", "llm.finish_reason", "gen_ai.completion.0.finish_reason")
+_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
 _PARAMETERS: Final = "llm.invocation_parameters"  # of OpenInference, as JSON: the one place where it has the model asked for
 _TOKENS: Final = {
     "input": (USAGE["input"], "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
@@ -112,6 +115,8 @@ class ModelCall:
     failed: bool
     seconds: float | None
     seller: Seller
+    finish_reasons: Sequence[str]
+    first_chunk: float | None  # seconds
 
 
 def operation_of(attributes: Mapping[str, Any] | None) -> str | None:
@@ -127,6 +132,11 @@ def is_named_like_a_call(name: str) -> bool:
 def is_event(attributes: Mapping[str, Any] | None) -> bool:
     """Whether a log record is an event by its attribute, as libraries wrote them before records had event names."""
     return bool(attributes) and EVENT_NAME in (attributes or {})
+
+
+def is_about_models(attributes: Mapping[str, Any] | None) -> bool:
+    """Whether a span is in these conventions at all."""
+    return _first(attributes or {}, _OPERATION) is not None
 
 
 def is_step(attributes: Mapping[str, Any] | None) -> bool:
@@ -148,8 +158,15 @@ def read_call(span: Any) -> ModelCall | None:
         tokens={kind: int(number) for kind, number in known.items() if number is not None},
         failed=span.status.status_code is StatusCode.ERROR or "error.type" in attributes,
         seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
+        finish_reasons=_finish_reasons(attributes),
+        first_chunk=to_number(attributes.get(_FIRST_CHUNK)),
         seller=Seller(provider=_first(attributes, _PROVIDER), address=_first(attributes, _ADDRESS)),
     )
+
+
+def _finish_reasons(attributes: Mapping[str, Any]) -> Sequence[str]:
+    given = _first(attributes, _FINISHES)
+    return tuple(map(str, given)) if isinstance(given, list | tuple) else () if given is None else (str(given),)
 
 
 def model_of(attributes: Mapping[str, Any]) -> str:

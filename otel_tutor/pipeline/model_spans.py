@@ -20,6 +20,7 @@ from otel_tutor import catalogue
 from otel_tutor.pipeline.genai import (
     INFERENCE,
     ModelCall,
+    is_about_models,
     is_named_like_a_call,
     is_step,
     model_of,
@@ -34,9 +35,11 @@ from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.operation import MODEL, Attached, Operation
+from otel_tutor.recording.origin import CONVERSATION
 from otel_tutor.recording.outcome import ERROR
-from otel_tutor.recording.question import record_embeddings, record_inference
+from otel_tutor.recording.question import record_embeddings, record_finish, record_first_chunk, record_inference
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import to_name
 
 __all__ = ["CountingSampler", "ModelSpans"]
 
@@ -65,6 +68,9 @@ class ModelSpans(SpanProcessor):
         self._open[span.context.span_id] = span
         self._places[span] = (span.parent and span.parent.span_id, threading.get_ident(), _current_task())
         self._contexts[span] = context.get_current() if parent_context is None else parent_context
+        conversation = context.get_value(CONVERSATION, parent_context)
+        if conversation is not None and CONVERSATION not in (span.attributes or {}) and is_about_models(span.attributes):
+            span.set_attribute(CONVERSATION, to_name(conversation))
         block = context.get_value(MODEL, parent_context)
         if isinstance(block, Operation):
             self._blocks[span] = block
@@ -154,10 +160,16 @@ class ModelSpans(SpanProcessor):
             if call.operation != INFERENCE:
                 return record_embeddings(call.model, call.seconds, tokens.get("input"), outcome, call.seller)
             quantization = "none"
+            for reason in call.finish_reasons:
+                record_finish(call.model, reason)
+            if call.first_chunk is not None:
+                record_first_chunk(call.model, call.first_chunk)
             if block is None:
                 state.note_counted(span.context.trace_id, call.model)
             else:
                 block.leave_to_library()
+                if call.first_chunk is not None:
+                    block.recorded_by_app.add("first chunk")
                 quantization = (getattr(block.span, "attributes", None) or {}).get(catalogue.QUANTIZATION.key, quantization)
             return record_inference(call.model, quantization, call.seconds, tokens, outcome, call.seller)
 

@@ -5,7 +5,7 @@ whose caller meanwhile continues in another context, perhaps in another task or 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import Token
 from types import TracebackType
@@ -20,7 +20,6 @@ from otel_tutor.recording.attributes import Attributes, to_attributes
 from otel_tutor.recording.decoration import instrument
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
-from otel_tutor.recording.origin import SUBJECT
 from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
@@ -62,7 +61,7 @@ class Operation:
     role: under which `current_operation()` finds it from inside.
     on_end: called once, in the operation's context, with its seconds and what ended it; its failures are logged.
     kind: of the span.
-    subject: gives the subject of the question that the operation is, whenever it is asked.
+    values: what its context has beside them, by key.
     """
 
     __slots__ = ("_context", "_ended", "_on_end", "_started", "outcome", "recorded_by_app", "span")
@@ -75,12 +74,12 @@ class Operation:
         role: str | None = None,
         on_end: OnEnd | None = None,
         kind: SpanKind = SpanKind.INTERNAL,
-        subject: Callable[[], object] | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
         self.span: Final[Span] = attempt(_start_span, name, attributes, kind) or trace.INVALID_SPAN
         inside = trace.set_span_in_context(self.span)
-        if subject is not None:
-            inside = context.set_value(SUBJECT, subject, inside)
+        if values:
+            inside = Context({**inside, **values})
         self._context: Context = context.set_value(role, self, inside) if role else inside
         self._on_end = on_end
         self._ended = False
@@ -155,12 +154,12 @@ def was_cancelled(error: BaseException | None) -> bool:
 class Block(AbstractContextManager[Span]):
     """An operation around a block of code, which gets its span; or, as a decorator, around each call of a function."""
 
-    __slots__ = ("_attributes", "_entered", "_name", "_subject")
+    __slots__ = ("_attributes", "_entered", "_name", "_values")
 
-    def __init__(self, name: object, attributes: object, subject: Callable[[], object] | None = None) -> None:
+    def __init__(self, name: object, attributes: object, values: Mapping[str, object] | None = None) -> None:
         self._name = name
         self._attributes = attributes
-        self._subject = subject
+        self._values = values
         self._entered: list[tuple[Operation, AbstractContextManager[None]]] = []
 
     def __enter__(self) -> Span:
@@ -182,7 +181,7 @@ class Block(AbstractContextManager[Span]):
         return instrument(function, self._begin)
 
     def _begin(self) -> Operation:
-        return Operation(self._name, self._attributes, subject=self._subject)
+        return Operation(self._name, self._attributes, values=self._values)
 
 
 def current_operation(role: str) -> Operation | None:

@@ -8,11 +8,12 @@ from opentelemetry.context import Context
 
 from otel_tutor.recording.guard import attempt
 
-__all__ = ["ENDPOINT", "NONE", "SUBJECT", "endpoint_of", "subject_of"]
+__all__ = ["CONVERSATION", "ENDPOINT", "NONE", "SUBJECT", "endpoint_of", "subject_of"]
 
 # Keys of the context. Their values are called when a call ends: a subject may be decided and a route found meanwhile.
 SUBJECT: Final = "otel_tutor.subject"
 ENDPOINT: Final = "otel_tutor.endpoint"
+CONVERSATION: Final = "gen_ai.conversation.id"  # an attribute too; its value is text or None
 NONE: Final = "none"  # outside of a question, outside of a request
 
 

@@ -1,6 +1,6 @@
 """The measurements of a question and of a call to a model, recorded by `monitoring` for an app and by `rag` for itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from otel_tutor import catalogue
@@ -8,18 +8,36 @@ from otel_tutor.prices import TOKEN_TYPES, Seller
 from otel_tutor.recording.cost import record_cost
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import add, count_attempt, labels, measurement, record
+from otel_tutor.recording.values import to_name, to_number
 
 __all__ = [
     "record_activity",
+    "record_chunk",
     "record_embeddings",
+    "record_empty",
+    "record_finish",
     "record_first_chunk",
     "record_generation",
     "record_inference",
+    "record_quality",
     "record_query",
     "record_retrieval",
 ]
 
 UNKNOWN: Final = Seller()
+# What providers say in their own words, in those of the conventions.
+_FINISHES: Final = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_calls": "tool_call",
+    "tool_use": "tool_call",
+    "function_call": "tool_call",
+    "safety": "content_filter",
+    "refusal": "content_filter",
+    "prohibited_content": "content_filter",
+}
 
 
 def record_query(subject: object, num_documents: object, outcome: object) -> bool:
@@ -32,6 +50,21 @@ def record_query(subject: object, num_documents: object, outcome: object) -> boo
 def record_retrieval(subject: object, duration: object) -> None:
     """The search for passages that were found."""
     record(catalogue.RAG_RETRIEVAL, duration, labels((catalogue.SUBJECT, subject)))
+
+
+def record_empty(subject: object, num_documents: object) -> None:
+    """A question whose search was done: it is counted if nothing was found."""
+    if to_number(num_documents) == 0:
+        add(catalogue.RAG_EMPTY, 1, labels((catalogue.SUBJECT, subject)))
+
+
+def record_quality(subject: object, scores: Iterable[object], cited: object) -> None:
+    """How well the best passage of each search fits, and how many passages the answer cites, or None."""
+    of_subject = labels((catalogue.SUBJECT, subject))
+    for score in scores:
+        record(catalogue.RAG_SCORE, score, of_subject)
+    if cited is not None:
+        record(catalogue.RAG_CITED, cited, of_subject)
 
 
 def record_generation(subject: object, duration: object) -> None:
@@ -97,3 +130,14 @@ def record_embeddings(
 def record_first_chunk(model: object, seconds: float) -> None:
     """The first piece of an answer that a model streams."""
     record(catalogue.FIRST_CHUNK, seconds, labels((catalogue.MODEL, model)))
+
+
+def record_chunk(model: object, seconds: float) -> None:
+    """A further piece of an answer that a model streams, after the one before."""
+    record(catalogue.CHUNK_TIME, seconds, labels((catalogue.MODEL, model)))
+
+
+def record_finish(model: object, reason: object) -> None:
+    """Why a model ended an answer, in the words of its provider."""
+    word = to_name(reason).lower().removeprefix("finishreason.")
+    add(catalogue.MODEL_FINISHES, 1, labels((catalogue.MODEL, model), (catalogue.FINISH_REASON, _FINISHES.get(word, word))))

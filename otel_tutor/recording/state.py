@@ -46,6 +46,7 @@ class _State:
         self.providers: Any = None
         self.meter_provider: Any = None  # of our instruments; None for the process's
         self.tracer_provider: Any = None  # of our spans; likewise
+        self.logger_provider: Any = None  # of our events; likewise
         self.counted_scopes: set[str] = set()  # first words of the scopes whose spans of calls to models were counted
         self.instrumentations_chosen = False  # which installed ones start
         self.adopt_call: Any = None  # has a call that a library traces found for a block that it is not in

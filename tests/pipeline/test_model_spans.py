@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.pipeline.model_spans import CountingSampler
 from otel_tutor.pipeline.signals import Metrics
+from otel_tutor.prices import Prices
 from otel_tutor.rag import observe_question
 from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
@@ -277,3 +278,88 @@ def test_what_an_app_measures_of_its_models_by_itself_is_exported() -> None:
 
     assert data is not None
     assert [family.scope.scope.name for family, _ in Metrics(100).split(data)] == ["my_app"]
+
+
+PRICES = Prices.read({"currency": "EUR", "models": {"*": {"input": 1, "output": 2}}}, "prices")
+DETAILS: dict[str, dict[str, Any]] = {
+    "opentelemetry": {
+        "gen_ai.usage.cache_read.input_tokens": 100,
+        "gen_ai.usage.cache_creation.input_tokens": 5,
+        "gen_ai.usage.reasoning.output_tokens": 12,
+        "gen_ai.response.finish_reasons": ("length",),
+        "gen_ai.response.time_to_first_chunk": 0.25,
+    },
+    "openllmetry": {
+        "gen_ai.usage.cache_read_input_tokens": 100,
+        "gen_ai.usage.cache_creation_input_tokens": 5,
+        "gen_ai.usage.reasoning_tokens": 12,
+        "gen_ai.completion.0.finish_reason": "length",
+        "gen_ai.response.time_to_first_chunk": 0.25,
+    },
+    "openinference": {
+        "llm.token_count.prompt_details.cache_read": 100,
+        "llm.token_count.prompt_details.cache_write": 5,
+        "llm.token_count.completion_details.reasoning": 12,
+        "llm.finish_reason": "length",
+        "gen_ai.response.time_to_first_chunk": 0.25,
+    },
+}
+
+
+@pytest.mark.parametrize("conventions", DETAILS)
+def test_what_a_library_says_beyond_the_two_sums_is_counted(captured: Capture, conventions: str) -> None:
+    scope, name, start, rest = OPENTELEMETRY
+    with traced_by((scope, name, start, {**rest, **DETAILS[conventions]})):
+        pass
+
+    tokens = {kind: captured.value("model_tokens_total", type=kind) for kind in ("input", "cache_read", "cache_write")}
+    assert tokens == {"input": 120, "cache_read": 100, "cache_write": 5}
+    assert captured.value("model_tokens_total", type="reasoning") == 12
+    assert captured.value("model_finish_reasons_total", model_name="gpt-x", finish_reason="length") == 1
+    assert captured.sum("gen_ai_client_operation_time_to_first_chunk_seconds", model_name="gpt-x") == 0.25
+
+
+@LIBRARIES
+def test_a_call_that_a_library_traces_has_its_cost(
+    captured: Capture, monkeypatch: pytest.MonkeyPatch, library: Library
+) -> None:
+    monkeypatch.setattr(
+        state, "prices", Prices.read({"currency": "EUR", "models": {"gpt-x": {"input": 1, "output": 2}}}, "")
+    )
+    with observe_question("Why?", "physics"), traced_by(library):
+        pass
+
+    assert captured.value("model_cost_total", subject="physics", model_name="gpt-x") == pytest.approx(180 / 1e6)
+    (call,) = [span for span in captured.spans if span.name == "chat gpt-x"]
+    assert (call.attributes or {})["gen_ai.usage.cost"] == pytest.approx(180 / 1e6)
+
+
+def test_a_cost_that_a_library_guesses_is_not_passed_on(captured: Capture) -> None:
+    scope, name, start, rest = OPENLIT
+    with traced_by((scope, name, start, {**rest, "gen_ai.usage.cost": 0})):
+        pass
+
+    (call,) = captured.spans
+    assert "gen_ai.usage.cost" not in (call.attributes or {})
+
+
+def test_embeddings_cost_by_what_they_read(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "prices", Prices.read({"currency": "EUR", "models": {"*": {"input": 1, "output": 2}}}, ""))
+    start = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "emb-x"}
+    with traced_by(
+        ("opentelemetry.instrumentation.genai.openai", "embeddings emb-x", start, {"gen_ai.usage.input_tokens": 7})
+    ):
+        pass
+
+    assert captured.value("model_cost_total", model_name="emb-x") == pytest.approx(7 / 1e6)
+    assert captured.value("model_cost_unknown_total") == 0
+
+
+@LIBRARIES
+def test_calls_of_libraries_are_of_their_conversation(captured: Capture, library: Library) -> None:
+    scope, name, start, rest = library
+    with observe_question("Why?", "physics", conversation_id="c-1"), traced_by((scope, name, {**start, **rest}, {})):
+        pass
+
+    (call,) = [span for span in captured.spans if span.name == "chat gpt-x"]
+    assert (call.attributes or {})["gen_ai.conversation.id"] == "c-1"

@@ -14,6 +14,7 @@ PROGRAM = """
 import otel_tutor
 from opentelemetry.metrics import get_meter
 from otel_tutor.monitoring import metrics_collector as m
+from otel_tutor.rag import observe_question
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -35,6 +36,14 @@ for modality, tokens in (("text", 4), ("image", 5)):
     of = {"gen_ai.request.model": "elsewhere", "gen_ai.token.modality": modality}
     meter.create_counter("gen_ai.client.inference.usage.input_tokens").add(tokens, of)
 meter.create_counter("gen_ai.client.inference.usage.cache_read.input_tokens").add(7, {"gen_ai.request.model": "elsewhere"})
+with observe_question("Why?", "history", "rome") as question:
+    with question.retrieval() as retrieval:
+        retrieval.score = 0.25
+    with question.generation("small") as generation:
+        generation.finish_reason = "max_tokens"
+    question.cited = 2
+    question.guardrail("off_topic", "blocked")
+    question.evaluate("relevance", 0.5, "pass")
 m.set_model_memory("llama", 4096)
 m.track_sync(2.0, "success", {"answer": 5})
 m.set_sync_queue_size(6)
@@ -67,6 +76,14 @@ VALUES = {
     'model_cost_unknown_total{model_name="unpriced",reason="price"}': 1,
     'model_tokens_total{model_name="elsewhere",type="cache_read"}': 7,  # of the conventions' counters
     'model_tokens_total{model_name="elsewhere",type="input"}': 9,
+    'rag_queries_without_documents_total{subject="history"}': 1,
+    'rag_retrieval_score_bucket{subject="history",le="0.3"}': 1,
+    'rag_retrieval_score_bucket{subject="history",le="0.2"}': 0,
+    'rag_context_cited_sum{subject="history"}': 2,
+    'model_finish_reasons_total{model_name="small",finish_reason="length"}': 1,
+    'guardrail_checks_total{guardrail="off_topic",outcome="blocked",subject="history"}': 1,
+    'gen_ai_evaluations_total{evaluation="relevance",label="pass",subject="history"}': 1,
+    'gen_ai_evaluation_score_sum{evaluation="relevance",subject="history"}': 0.5,
     'model_memory_usage_bytes{model_name="llama"}': 4096,
     "sync_queue_size": 6,
     'sync_operations_total{status="success"}': 1,
