@@ -2,15 +2,14 @@
 
 from typing import Final
 
-from dashboards.limits import alert, cost_per_day, objective
+from dashboards.limits import alert, objective
+from dashboards.models import MODEL_PANELS
 from dashboards.panels import Board, Panel, Query
-from dashboards.promql import WORKERS, gauge, mean, narrowed, quantile, rate
+from dashboards.promql import WORKERS, mean, narrowed, quantile, rate
 
 __all__ = ["BOARD"]
 
 _SUBJECT: Final = 'subject=~"$subject"'
-_MODEL: Final = 'model_name=~"$model"'
-_NO_PRICES: Final = "No call has a cost: set prices with configure(prices=...)."
 
 
 BOARD: Final = Board(
@@ -69,137 +68,47 @@ BOARD: Final = Board(
             queries=(Query(mean("rag_context_documents", _SUBJECT, by="subject"), "{{subject}}"),),
         ),
         Panel(
-            title="Inference by model, P95",
-            description="Time of one call to a model. A dot opens its trace.",
+            title="Questions without a passage",
+            description="Share of the questions for which nothing was found.",
             kind="lines",
-            unit="s",
+            unit="percentunit",
             queries=(
                 Query(
-                    quantile(0.95, "model_inference_duration_seconds", _MODEL, by="model_name, quantization_type"),
-                    "{{model_name}} {{quantization_type}}",
-                    exemplars=True,
+                    rate("rag_queries_without_documents_total", _SUBJECT, by="subject")
+                    + " / "
+                    + rate("rag_queries_total", _SUBJECT, by="subject"),
+                    "{{subject}}",
                 ),
             ),
-            threshold=objective("model-inference"),
+            no_value="A passage was found for every question.",
         ),
         Panel(
-            title="Time to first token, P95",
-            description="Of answers that are streamed.",
-            kind="lines",
-            unit="s",
-            queries=(
-                Query(
-                    quantile(0.95, "gen_ai_client_operation_time_to_first_chunk_seconds", _MODEL, by="model_name"),
-                    "{{model_name}}",
-                    exemplars=True,
-                ),
-            ),
-        ),
-        Panel(
-            title="Tokens",
-            description="Tokens each second, read and written.",
+            title="Score of the best passage",
+            description="Average, as the store scores it.",
             kind="lines",
             unit="short",
-            queries=(Query(rate("model_token_count_sum", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
+            queries=(Query(mean("rag_retrieval_score", _SUBJECT, by="subject"), "{{subject}}"),),
         ),
         Panel(
-            title="Tokens per call",
-            description="Average of a call, read and written.",
+            title="Passages cited",
+            description="Average number of passages that an answer cites.",
             kind="lines",
             unit="short",
-            queries=(Query(mean("model_token_count", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
+            queries=(Query(mean("rag_context_cited", _SUBJECT, by="subject"), "{{subject}}"),),
         ),
         Panel(
-            title="Tokens by type",
-            description="Tokens each second. Those of the cache are a part of the input, those of reasoning a part of the output.",
+            title="Scores of evaluations",
+            description="Average by what is judged; user_feedback is what those who asked think.",
             kind="lines",
             unit="short",
-            queries=(Query(rate("model_tokens_total", _MODEL, by="model_name, type"), "{{model_name}} {{type}}"),),
+            queries=(Query(mean("gen_ai_evaluation_score", _SUBJECT, by="evaluation"), "{{evaluation}}"),),
         ),
         Panel(
-            title="Cost per question",
-            description="What the models chosen cost for each question asked.",
-            kind="lines",
-            unit="short",
-            queries=(
-                Query(
-                    f"{rate('model_cost_total', _MODEL, by='job, currency')} / on (job) group_left () "
-                    f"{rate('rag_queries_total', by='job')}",
-                    "{{job}} {{currency}}",
-                ),
-            ),
-            no_value=_NO_PRICES,
-        ),
-        Panel(
-            title="Cost per hour, by model",
-            description="At the present pace.",
-            kind="lines",
-            unit="short",
-            queries=(
-                Query(
-                    f"{rate('model_cost_total', _MODEL, by='model_name, currency')} * 3600", "{{model_name}} {{currency}}"
-                ),
-            ),
-            no_value=_NO_PRICES,
-        ),
-        Panel(
-            title="Cost per hour, by subject",
-            description="At the present pace; none is a call outside of a question.",
-            kind="lines",
-            unit="short",
-            queries=(
-                Query(
-                    f"{rate('model_cost_total', _MODEL, _SUBJECT, by='subject, currency')} * 3600",
-                    "{{subject}} {{currency}}",
-                ),
-            ),
-            no_value=_NO_PRICES,
-        ),
-        Panel(
-            title="Cost per hour, by endpoint",
-            description="At the present pace; none is a call outside of a request.",
-            kind="lines",
-            unit="short",
-            queries=(
-                Query(f"{rate('model_cost_total', _MODEL, by='endpoint, currency')} * 3600", "{{endpoint}} {{currency}}"),
-            ),
-            no_value=_NO_PRICES,
-        ),
-        Panel(
-            title="Cost of the last day",
-            description="A warning comes at {threshold:g}, the budget of a day.",
-            kind="lines",
-            unit="short",
-            queries=(Query('job:model_cost:sum1d{job=~"$service"}', "{{job}} {{currency}}"),),
-            threshold=cost_per_day(),
-            no_value=_NO_PRICES,
-        ),
-        Panel(
-            title="Calls of unknown cost",
-            description="Each second, by what is not known: the price of the model, or its tokens.",
+            title="Guardrails",
+            description="Checks each second, by how they ended.",
             kind="lines",
             unit="reqps",
-            queries=(Query(rate("model_cost_unknown_total", _MODEL, by="model_name, reason"), "{{model_name}} {{reason}}"),),
-            no_value="The cost of every call is known, or there are no prices.",
-        ),
-        Panel(
-            title="Model calls that fail",
-            description="Failed calls each second.",
-            kind="lines",
-            unit="reqps",
-            queries=(
-                Query(
-                    rate("model_inference_total", _MODEL, 'status!~"success|cancelled"', by="model_name"), "{{model_name}}"
-                ),
-            ),
-            no_value="No call to a model has failed.",
-        ),
-        Panel(
-            title="Memory of models",
-            description="What each loaded model occupies in a worker.",
-            kind="lines",
-            unit="bytes",
-            queries=(Query(gauge("max", "model_memory_usage_bytes", _MODEL, by="model_name"), "{{model_name}}"),),
+            queries=(Query(rate("guardrail_checks_total", _SUBJECT, by="guardrail, outcome"), "{{guardrail}} {{outcome}}"),),
         ),
         Panel(
             title="Practice answers that are right",
@@ -215,5 +124,6 @@ BOARD: Final = Board(
                 ),
             ),
         ),
+        *MODEL_PANELS,
     ),
 )

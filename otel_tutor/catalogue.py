@@ -144,6 +144,8 @@ MODEL_TOKEN_COUNT: Final = Instrument("model.tokens", _COUNTER, "{token}", (MODE
 MODEL_COST: Final = Instrument("model.cost", _COUNTER, "{currency}", (MODEL, SUBJECT, ROUTE, CURRENCY), "What calls to models cost, by the prices of `configure(prices=...)`.")
 MODEL_COST_UNKNOWN: Final = Instrument("model.cost.unknown", _COUNTER, "{operation}", (MODEL, REASON), "Calls to models whose cost is not known, since the model has no price or its tokens are not known.")
 MODEL_FINISHES: Final = Instrument("model.finish_reasons", _COUNTER, "{answer}", (MODEL, FINISH_REASON), "Answers of models, by why they ended: length is one that was cut, content_filter one that was withheld.")
+MODEL_REQUESTS: Final = Instrument("model.requests", _COUNTER, "{request}", (MODEL, STATUS_CODE), "HTTP requests of models' clients, each attempt of a call by itself. 429 is a rate limit; timeout and error had no response.")
+MODEL_RETRY_WAIT: Final = Instrument("model.retry.wait", _HISTOGRAM, "s", (MODEL,), "Time between an attempt that failed and the next one of the same call.")
 FIRST_CHUNK: Final = Instrument("gen_ai.client.operation.time_to_first_chunk", _HISTOGRAM, "s", (MODEL,), "Time from asking a model to the first piece of an answer that it streams.")
 CHUNK_TIME: Final = Instrument("gen_ai.client.operation.time_per_output_chunk", _HISTOGRAM, "s", (MODEL,), "Time from one piece of an answer that a model streams to the next.")
 MODEL_MEMORY: Final = Instrument("model.memory.usage", _GAUGE, "By", (MODEL,), "Memory a loaded model occupies.")
@@ -203,6 +205,8 @@ CATALOGUE: Final = (
     MODEL_COST,
     MODEL_COST_UNKNOWN,
     MODEL_FINISHES,
+    MODEL_REQUESTS,
+    MODEL_RETRY_WAIT,
     FIRST_CHUNK,
     CHUNK_TIME,
     MODEL_MEMORY,

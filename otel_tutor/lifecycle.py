@@ -89,6 +89,8 @@ def configure(
     - Vector stores are observed as they are imported, by a hook of wrapt in `sys.meta_path`: methods of chromadb, lancedb,
       qdrant-client and faiss that search or change are wrapped. With sqlite_vec, `sqlite3.connect` is wrapped and gives a
       subclass of what it gave. With SQLAlchemy, its Engine gets listeners. This instrumentation is named `vector_stores`.
+    - Requests of models' clients are counted: `Client.send` and `AsyncClient.send` of httpx and httpx2 are wrapped as they
+      are imported. This instrumentation is named `model_requests`.
     - Background tasks of Starlette and FastAPI become spans: `BackgroundTask.__call__` is wrapped.
 
     Where another library has set providers before, they are joined: they keep their resource, and pass what is recorded to

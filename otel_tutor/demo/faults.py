@@ -19,6 +19,7 @@ __all__ = [
     "FULL_OUTBOX",
     "LEAKED_CONNECTIONS",
     "NEW_MODEL",
+    "RATE_LIMITED",
     "SLOW_GENERATION",
     "SLOW_GENERATION_SECONDS",
     "SLOW_RETRIEVAL",
@@ -39,6 +40,7 @@ LEAKED_CONNECTIONS: Final = "leaked_connections"
 FREE_TEXT_TOPICS: Final = "free_text_topics"
 STALLED_LOOP: Final = "stalled_loop"
 NEW_MODEL: Final = "new_model"
+RATE_LIMITED: Final = "rate_limited"
 FAULTS: Final = (
     SLOW_RETRIEVAL,
     SLOW_GENERATION,
@@ -49,6 +51,7 @@ FAULTS: Final = (
     FREE_TEXT_TOPICS,
     STALLED_LOOP,
     NEW_MODEL,
+    RATE_LIMITED,
 )
 
 SLOW_RETRIEVAL_SECONDS: Final = 0.8

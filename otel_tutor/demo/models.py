@@ -13,7 +13,14 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import QUANTIZATION, EmbeddingModel
-from otel_tutor.demo.faults import FAILING_GENERATION, NEW_MODEL, SLOW_GENERATION, SLOW_GENERATION_SECONDS, Faults
+from otel_tutor.demo.faults import (
+    FAILING_GENERATION,
+    NEW_MODEL,
+    RATE_LIMITED,
+    SLOW_GENERATION,
+    SLOW_GENERATION_SECONDS,
+    Faults,
+)
 from otel_tutor.demo.generation import Answer, GenerationError, Generator, input_tokens, quoted
 from otel_tutor.demo.model_server import CHAT_MODEL, Account, Library, serving_model
 from otel_tutor.demo.model_server.faults import FAULT_HEADER
@@ -114,6 +121,7 @@ class RemoteModel:
         )
         if completion.usage:
             _note_usage(generation, completion.usage)
+        generation.finish_reason = completion.choices[0].finish_reason
         text = completion.choices[0].message.content or ""
         return Answer(text=text, sources=quoted(text, passages), output_tokens=generation.output_tokens or 0)
 
@@ -130,6 +138,7 @@ class RemoteModel:
                 if chunk.usage:
                     _note_usage(generation, chunk.usage)
                 for choice in chunk.choices:
+                    generation.finish_reason = choice.finish_reason or generation.finish_reason
                     if choice.delta.content:
                         yield choice.delta.content
 
@@ -150,7 +159,11 @@ class RemoteModel:
 
     def _headers(self) -> Mapping[str, str]:
         """The tutor's faults become faults of the server, so that its client has to bear them."""
-        faults = {FAILING_GENERATION: "500", SLOW_GENERATION: f"slow={SLOW_GENERATION_SECONDS}"}
+        faults = {
+            FAILING_GENERATION: "500",
+            SLOW_GENERATION: f"slow={SLOW_GENERATION_SECONDS}",
+            RATE_LIMITED: "429-once",
+        }
         on = [asked for fault, asked in faults.items() if self._faults.is_on(fault)]
         return {FAULT_HEADER: ",".join(on)} if on else {}
 

@@ -21,8 +21,10 @@ from otel_tutor.demo.model_server import Account
 from otel_tutor.demo.outbox import Outbox
 from otel_tutor.demo.page import PAGE
 from otel_tutor.demo.practice import Practice
+from otel_tutor.demo.retrieval import UNKNOWN
 from otel_tutor.demo.sessions import Sessions
 from otel_tutor.demo.tutor import Reply, Tutor
+from otel_tutor.rag import feedback
 
 __all__ = ["ROUTES", "Services"]
 
@@ -96,8 +98,18 @@ def _reply(reply: Reply) -> dict[str, object]:
             for scored in reply.sources
         ],
         "trace_id": reply.trace_id,
+        "reference": reply.reference,
         "seconds": {"retrieval": reply.retrieval_seconds, "generation": reply.generation_seconds},
     }
+
+
+async def _feedback(request: Request) -> Response:
+    """What a student thinks of an answer: whether it helped."""
+    sent, services = await body.read_object(request), _services(request)
+    reference, helped = body.text(sent, "reference"), body.boolean(sent, "helped")
+    subject = body.choice("subject", sent.get("subject"), [*services.subjects, UNKNOWN])
+    feedback(reference, float(helped), "helped" if helped else "did not help", subject=subject)
+    return Response(status_code=204)
 
 
 async def _open_session(request: Request) -> Response:
@@ -174,6 +186,7 @@ ROUTES: Final = (
     Route("/", _page),
     Route("/ask", _ask, methods=["POST"]),
     Route("/ask/stream", _stream, methods=["POST"]),
+    Route("/feedback", _feedback, methods=["POST"]),
     WebSocketRoute("/live", _live),
     Route("/sessions", _open_session, methods=["POST"]),
     Route("/sessions/{session_id}", _end_session, methods=["DELETE"]),

@@ -3,13 +3,14 @@
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Engine
 
+from otel_tutor.demo.corpus import Passage
 from otel_tutor.demo.embedding import EmbeddingModel
 from otel_tutor.demo.faults import (
     EXTRA_OUTBOX_ROWS,
@@ -20,11 +21,12 @@ from otel_tutor.demo.faults import (
     Faults,
     Leak,
 )
-from otel_tutor.demo.generation import Answer
+from otel_tutor.demo.generation import Answer, quoted
 from otel_tutor.demo.models import LocalModel, Model, RemoteModel, is_for_remote
 from otel_tutor.demo.outbox import queue
 from otel_tutor.demo.retrieval import UNKNOWN, Found, Retriever, Scored
 from otel_tutor.demo.store import QuestionRow, new_id, writing
+from otel_tutor.demo.text import terms
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.rag import Generation, Question, observe_question
 from otel_tutor.tracing import add_span_event, get_current_trace_id
@@ -38,7 +40,10 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer, its model, what it was found to be about, the passages it rests on, its trace, and its times in seconds."""
+    """An answer, its model, what it was found to be about, the passages it rests on, its trace, and its times in seconds.
+
+    reference: joins feedback to the answer.
+    """
 
     answer: str
     model: str
@@ -46,6 +51,7 @@ class Reply:
     topic: str
     sources: Sequence[Scored]
     trace_id: str | None
+    reference: str
     retrieval_seconds: float
     generation_seconds: float
 
@@ -85,8 +91,9 @@ class Tutor:
         with observe_question(question, subject or UNKNOWN, UNKNOWN) as asked, _logged(asked):
             found = self._retrieve(asked, question, subject)
             answer = self._generate(asked, model, question, found)
+            _judge(asked, question, answer.text, answer.sources)
             self._keep(question, answer.text, found, session)
-            trace_id = get_current_trace_id()
+            trace_id, reference = get_current_trace_id(), asked.reference
         return Reply(
             answer=answer.text,
             model=model.name,
@@ -94,6 +101,7 @@ class Tutor:
             topic=found.topic,
             sources=[scored for scored in found.passages if scored.passage in answer.sources],
             trace_id=trace_id,
+            reference=reference,
             retrieval_seconds=asked.retrieval_seconds or 0.0,
             generation_seconds=asked.generation_seconds,
         )
@@ -124,6 +132,8 @@ class Tutor:
                 time.sleep(SLOW_RETRIEVAL_SECONDS)
             found = self._retriever.retrieve(question, subject, _TOP_K)
             retrieval.documents = len(found.passages)
+            retrieval.score = max((scored.score for scored in found.passages), default=None)
+        asked.guardrail("grounded", "passed" if found.passages else "blocked")
         asked.subject, asked.topic = found.subject, new_id() if self._faults.is_on(FREE_TEXT_TOPICS) else found.topic
         add_span_event("subject decided", {"tutor.subject": found.subject, "tutor.topic": found.topic})
         return found
@@ -140,7 +150,9 @@ class Tutor:
             for piece in model.pieces(question, [scored.passage for scored in found.passages], generation):
                 written.append(piece)
                 yield piece
-            self._keep(question, "".join(written).strip(), found, session)
+            answer = "".join(written).strip()
+            _judge(asked, question, answer, quoted(answer, [scored.passage for scored in found.passages]))
+            self._keep(question, answer, found, session)
 
     def _keep(self, question: str, answer: str, found: Found, session: str | None) -> None:
         row = QuestionRow(session=session, subject=found.subject, topic=found.topic, question=question, answer=answer)
@@ -149,6 +161,13 @@ class Tutor:
             if self._faults.is_on(FULL_OUTBOX):
                 queue(database, "injected", row, copies=EXTRA_OUTBOX_ROWS)
             database.add(row)
+
+
+def _judge(asked: Question, question: str, answer: str, sources: Collection[Passage]) -> None:
+    """How much of what was asked about is in the answer, and how many passages it rests on."""
+    asked.cited = len(sources)
+    if wanted := set(terms(question)):
+        asked.evaluate("relevance", len(wanted & set(terms(answer))) / len(wanted))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Instrumentations of OpenTelemetry that are installed in the environment start by themselves, as with its own command.
 
-They are found by the entry points `opentelemetry_instrumentor`. Those whose work this package does are left out. The one
-for vector stores is a part of this package; it is named and started like the others.
+They are found by the entry points `opentelemetry_instrumentor`. Those whose work this package does are left out. Those for
+vector stores and for requests to models are parts of this package; they are named and started like the others.
 """
 
 import logging
@@ -20,7 +20,10 @@ _log: Final = logging.getLogger("otel_tutor")
 
 _GROUP: Final = "opentelemetry_instrumentor"
 _OURS: Final = {"fastapi", "logging", "sqlalchemy", "starlette", "system_metrics", "threading"}
-_VECTOR_STORES: Final = EntryPoint("vector_stores", "otel_tutor.instrumentation.vector_stores:VectorStores", _GROUP)
+_PARTS: Final = (
+    EntryPoint("model_requests", "otel_tutor.instrumentation.model_requests:ModelRequests", _GROUP),
+    EntryPoint("vector_stores", "otel_tutor.instrumentation.vector_stores:VectorStores", _GROUP),
+)
 _ALL: Final = "*"  # the variable's word
 
 
@@ -29,7 +32,7 @@ def choose(instrument: bool | Iterable[str], environ: Mapping[str, str] = os.env
 
     Raises ConfigurationError for a name that is not installed.
     """
-    installed = {entry.name: entry for entry in [*entry_points(group=_GROUP), _VECTOR_STORES] if entry.name not in _OURS}
+    installed = {entry.name: entry for entry in [*entry_points(group=_GROUP), *_PARTS] if entry.name not in _OURS}
     names = _names(instrument, sorted(installed))
     disabled = {name.strip() for name in environ.get(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS, "").split(",")}
     return [] if _ALL in disabled else [installed[name] for name in names if name not in disabled]
@@ -53,7 +56,7 @@ def _names(instrument: bool | Iterable[str], installed: Sequence[str]) -> Sequen
 
 def start_all(entries: Iterable[EntryPoint], **providers: Any) -> None:
     """Start them, with these providers. One that fails is one line of log, and the others start."""
-    started = [entry.name for entry in entries if _start(entry, providers) and entry is not _VECTOR_STORES]
+    started = [entry.name for entry in entries if _start(entry, providers) and entry not in _PARTS]
     if started:
         _log.info("instrumentations that were started: %s", ", ".join(started))
 

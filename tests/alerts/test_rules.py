@@ -87,6 +87,15 @@ CASES = [
     ),
     Case("SlowRAGRetrieval", histogram("rag_retrieval_duration_seconds", "0.5", ',subject="physics"')),
     Case("SlowModelInference", histogram("model_inference_duration_seconds", "10.0", ',model_name="m"')),
+    Case(
+        "ModelRateLimited",
+        {
+            f'model_requests_total{{job="tutor",instance="a",model_name="m",status="{status}"}}': counter
+            for status, counter in (("200", Counter(960, 940)), ("429", Counter(40, 60)))
+        },
+        {"job": "tutor", "model_name": "m"},
+        window=300,
+    ),
     Case("HighRAGFailureRate", counted("rag_queries_total", "success", "error", 5), window=600),
     Case(
         "HighRAGFailureRate", counted("rag_queries_total", "success", "failed", 5), window=600

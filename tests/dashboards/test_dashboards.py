@@ -18,7 +18,7 @@ from dashboards.__main__ import BOARDS
 from dashboards.limits import read_limits
 from dashboards.panels import Board, Panel, Query, encode
 from otel_tutor.catalogue import TOPIC
-from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, NEW_MODEL, Faults
+from otel_tutor.demo.faults import FAILING_GENERATION, FREE_TEXT_TOPICS, NEW_MODEL, RATE_LIMITED, Faults
 from otel_tutor.demo.settings import Settings
 from otel_tutor.tools.exercise.environment import students
 from otel_tutor.tools.stack.backends import Sample
@@ -110,6 +110,12 @@ def busy(running: Running) -> Iterator[Running]:
         unpriced = partial(running.backends.query, "sum(rate(model_cost_unknown_total[1m])) > 0")
         assert wait_for(unpriced, bool, seconds=60)
         faults.switch(NEW_MODEL, False)
+        faults.switch(RATE_LIMITED, True)
+        assert wait_for(partial(running.backends.query, "model_retry_wait_seconds_count > 0"), bool, seconds=60)
+        faults.switch(RATE_LIMITED, False)
+        for _ in range(3):
+            live.send("zzzz qqqq")  # no passage is about it
+            live.recv()
         faults.switch(FREE_TEXT_TOPICS, True)
         for _ in range(TOPIC.limit + 50):  # more than one worker may tell apart
             live.send("Why does a steel ship float?")

@@ -73,13 +73,27 @@ def test_its_failures_are_a_bad_gateway_after_all_attempts(client: TestClient, c
     client.put("/faults/failing_generation", json={"on": True})
     failed = [client.post(f"{path}?model={CHAT}", json={"question": SHIP}) for path in ("/ask", "/ask/stream")]
     events = [event for span in captured.spans if span.name == f"chat {CHAT}" for event in span.events]
-    errors = [event.attributes["exception.type"] for event in events if event.attributes]
+    errors = [event.attributes["exception.type"] for event in events if event.attributes and event.name == "exception"]
+    attempts = [event for event in events if event.name == "attempt failed"]
 
     assert [response.status_code for response in failed] == [502, 502]
     assert failed[0].json()["error"].startswith("No answer could be written: Error code: 500")
     assert errors == ["openai.InternalServerError"] * 2
+    assert len(attempts) == captured.value("model_requests_total", model_name=CHAT, status="500") == 2 * 3
     assert account(client)["calls"] == {"500": 2 * 3}
     assert measured(captured)["calls"] == {"error": 2}
+
+
+def test_feedback_on_an_answer_is_in_its_trace(client: TestClient, captured: Capture) -> None:
+    reply = client.post("/ask", json={"question": SHIP}).json()
+    sent = {"reference": reply["reference"], "helped": True, "subject": reply["subject"]}
+
+    assert client.post("/feedback", json=sent).status_code == 204
+    records = [record.log_record for record in captured.logs if record.log_record.event_name]
+    names = [(record.attributes or {})["gen_ai.evaluation.name"] for record in records]
+    assert names == ["relevance", "user_feedback"]
+    assert {f"{record.trace_id:032x}" for record in records} == {reply["trace_id"]}
+    assert client.post("/feedback", json={**sent, "subject": "alchemy"}).status_code == 400
 
 
 def test_a_question_without_passages_is_not_sent_to_it(client: TestClient) -> None:

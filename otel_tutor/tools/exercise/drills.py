@@ -166,6 +166,7 @@ _EVERY: Final = (
     Drill(alert="NoStudentActivity", fault="the students stay away", inject=_without_students),
     Drill(alert="HighRAGFailureRate", fault="the model fails", inject=_switched(faults.FAILING_GENERATION)),
     Drill(alert="ModelCostUnknown", fault="a model without a price is asked", inject=_switched(faults.NEW_MODEL)),
+    Drill(alert="ModelRateLimited", fault="the model refuses every first attempt", inject=_switched(faults.RATE_LIMITED)),
     Drill(alert="HealthCheckFailing", fault="the database is gone", inject=_switched(faults.DEAD_DATABASE)),
     Drill(alert="EventLoopStalled", fault="a call blocks one worker", inject=_switched(faults.STALLED_LOOP)),
     Drill(
