@@ -12,7 +12,7 @@ import pytest
 import yaml
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from dashboards.__main__ import BOARDS
 from dashboards.limits import read_limits
@@ -97,6 +97,11 @@ def test_costs_are_of_questions_models_subjects_endpoints_and_days(
     assert check(binaries, tmp_path, series, [expected]) == ""
 
 
+def _ask_nonsense(live: ClientConnection) -> str | bytes:
+    live.send("zzzz qqqq")  # no passage is about it
+    return live.recv()
+
+
 @pytest.fixture(scope="module")
 def busy(running: Running) -> Iterator[Running]:
     """A tutor with students, a long conversation over a WebSocket, probes, and a model that has failed."""
@@ -113,9 +118,8 @@ def busy(running: Running) -> Iterator[Running]:
         faults.switch(RATE_LIMITED, True)
         assert wait_for(partial(running.backends.query, "model_retry_wait_seconds_count > 0"), bool, seconds=60)
         faults.switch(RATE_LIMITED, False)
-        for _ in range(3):
-            live.send("zzzz qqqq")  # no passage is about it
-            live.recv()
+        empty = partial(running.backends.query, "sum(rate(rag_queries_without_documents_total[1m])) > 0")
+        assert wait_for(lambda: [_ask_nonsense(live), *empty()][1:], bool, seconds=60)
         faults.switch(FREE_TEXT_TOPICS, True)
         for _ in range(TOPIC.limit + 50):  # more than one worker may tell apart
             live.send("Why does a steel ship float?")

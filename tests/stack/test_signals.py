@@ -67,9 +67,10 @@ def test_the_trace_holds_no_word_of_the_question(running: Running, trace: dict[s
 
 
 def test_the_question_left_a_log_line_with_its_trace(running: Running, trace_id: str) -> None:
-    records = wait_for(lambda: running.backends.logs_of_trace(trace_id), bool, seconds=ARRIVAL)
+    records = wait_for(lambda: running.backends.logs_of_trace(trace_id), lambda found: len(found) == 2, seconds=ARRIVAL)
 
-    (record,) = records
+    event, record = sorted(records, key=lambda record: "subject=" in record["_msg"])
+    assert event["_msg"] == "gen_ai.evaluation.result"
     assert "subject=mathematics" in record["_msg"]
     assert record["service.name"] == "tutor"
     assert len(record["span_id"]) == 16
