@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from typing import Final, Protocol
 
 import openai
-from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessageParam
 
 from otel_tutor.demo.corpus import Passage
@@ -119,9 +118,7 @@ class RemoteModel:
         completion = self._connected().chat.completions.create(
             model=self.name, messages=_messages(question, passages), extra_headers=self._headers()
         )
-        if completion.usage:
-            _note_usage(generation, completion.usage)
-        generation.finish_reason = completion.choices[0].finish_reason
+        generation.read(completion)
         text = completion.choices[0].message.content or ""
         return Answer(text=text, sources=quoted(text, passages), output_tokens=generation.output_tokens or 0)
 
@@ -135,10 +132,8 @@ class RemoteModel:
             extra_headers=self._headers(),
         ) as chunks:
             for chunk in chunks:
-                if chunk.usage:
-                    _note_usage(generation, chunk.usage)
+                generation.read(chunk)  # the stream that is observed is one of texts
                 for choice in chunk.choices:
-                    generation.finish_reason = choice.finish_reason or generation.finish_reason
                     if choice.delta.content:
                         yield choice.delta.content
 
@@ -166,14 +161,6 @@ class RemoteModel:
         }
         on = [asked for fault, asked in faults.items() if self._faults.is_on(fault)]
         return {FAULT_HEADER: ",".join(on)} if on else {}
-
-
-def _note_usage(generation: Generation, usage: CompletionUsage) -> None:
-    generation.input_tokens, generation.output_tokens = usage.prompt_tokens, usage.completion_tokens
-    if usage.prompt_tokens_details:
-        generation.cache_read_tokens = usage.prompt_tokens_details.cached_tokens
-    if usage.completion_tokens_details:
-        generation.reasoning_tokens = usage.completion_tokens_details.reasoning_tokens
 
 
 def _messages(question: str, passages: Sequence[Passage]) -> list[ChatCompletionMessageParam]:

@@ -15,7 +15,8 @@ from otel_tutor.recording.operation import GENERATION, MODEL, Operation
 from otel_tutor.recording.question import record_chunk, record_finish, record_first_chunk, record_inference
 from otel_tutor.recording.state import state
 from otel_tutor.recording.stream import EitherStream, stream_of
-from otel_tutor.recording.values import to_name
+from otel_tutor.recording.usage import finish_reason_of, tokens_of
+from otel_tutor.recording.values import to_count, to_name, to_text
 from otel_tutor.tracing import FINISH_REASONS, OPERATION, PROVIDER, chat_with, model_attributes
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ T = TypeVar("T")
 
 
 class Generation(Step):
-    """An answer being written by a model; set the numbers of its tokens as they become known.
+    """An answer being written by a model; set the numbers of its tokens as they become known, or have `read` take them.
 
     Those of the cache are among the input, those of reasoning among the output: where a provider counts them apart, as
-    Anthropic does, add them. finish_reason: why the model ended, in its provider's words or those of the conventions: stop,
-    length, tool_call, content_filter.
+    Anthropic does, `read` adds them.
+    finish_reason: why the model ended, in its provider's words or those of the conventions: stop, length, tool_call,
+    content_filter.
     """
 
     _call: Operation
@@ -88,7 +90,23 @@ class Generation(Step):
         self._entered.enter_context(self._call.active())
         return self
 
-    def _piece(self) -> None:
+    def read(self, response: object) -> None:
+        """Take the numbers of tokens and the finish reason from a response of a model's client.
+
+        It may be one of OpenAI, Anthropic, Google, Ollama or a library like them, an object or a mapping. `stream` does so
+        with each piece.
+        """
+        attempt(self._read, response)
+
+    def _read(self, response: object) -> None:
+        for kind, number in tokens_of(response).items():
+            before = to_count(getattr(self, f"{kind}_tokens")) or 0
+            setattr(self, f"{kind}_tokens", max(before, number))  # the counts of a stream grow, and some start again at 0
+        self.finish_reason = to_text(finish_reason_of(response)) or self.finish_reason
+
+    def _piece(self, piece: object) -> None:
+        if type(piece) is not str:
+            self.read(piece)
         now = clock.now()
         if self._last_piece is None:
             self._first_chunk = self._call.elapsed()

@@ -30,6 +30,7 @@ _FINISHES: Final = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
+    "max_output_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_calls": "tool_call",
     "tool_use": "tool_call",

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 __all__ = ["AsyncStream", "EitherStream", "Observation", "Stream", "relaying", "stream_of"]
 
 T = TypeVar("T")
+OnItem = Callable[[Any], None]
 
 
 class Observation(Protocol):
@@ -23,7 +24,7 @@ class Observation(Protocol):
         """Called at the end; a second call has no effect."""
 
 
-def _nothing() -> None:
+def _nothing(_: object) -> None:
     pass
 
 
@@ -33,7 +34,7 @@ class _ObservedIterator:
     What is iterated is asked for its iterator in the first step as well, so that a failure of that is one of the operation.
     """
 
-    def __init__(self, inner: Any, begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
+    def __init__(self, inner: Any, begin: Callable[[], Observation], on_item: OnItem = _nothing) -> None:
         self._inner = inner
         self._begin = begin
         self._on_item = on_item
@@ -54,7 +55,7 @@ class _ObservedIterator:
 class Stream(_ObservedIterator, Generator[T, Any, Any]):
     """An iterable, iterator or generator under observation."""
 
-    def __init__(self, inner: Iterable[T], begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing) -> None:
+    def __init__(self, inner: Iterable[T], begin: Callable[[], Observation], on_item: OnItem = _nothing) -> None:
         super().__init__(inner, begin, on_item)
 
     def send(self, value: Any) -> T:
@@ -79,7 +80,7 @@ class Stream(_ObservedIterator, Generator[T, Any, Any]):
             except BaseException as error:
                 run.end(error)
                 raise
-            self._on_item()
+            self._on_item(item)
         return item
 
 
@@ -91,9 +92,7 @@ class AsyncStream(_ObservedIterator, AsyncGenerator[T, Any]):
 
     _task: "asyncio.Task[Any] | None" = None
 
-    def __init__(
-        self, inner: AsyncIterable[T], begin: Callable[[], Observation], on_item: Callable[[], None] = _nothing
-    ) -> None:
+    def __init__(self, inner: AsyncIterable[T], begin: Callable[[], Observation], on_item: OnItem = _nothing) -> None:
         super().__init__(inner, begin, on_item)
 
     async def asend(self, value: Any) -> T:
@@ -119,7 +118,7 @@ class AsyncStream(_ObservedIterator, AsyncGenerator[T, Any]):
             except BaseException as error:
                 run.end(error)
                 raise
-            self._on_item()
+            self._on_item(item)
         return item
 
     def _follow(self, task: "asyncio.Task[Any] | None") -> None:
