@@ -212,11 +212,22 @@ def test_shutting_down_starts_no_thread_as_exiting_pythons_cannot() -> None:
     assert "RuntimeError" not in result.stderr
 
 
+def block_of_readme(repository: Path, start: str) -> str:
+    blocks = (repository / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
+    return next(block.partition("```")[0] for block in blocks if block.startswith(start))
+
+
+def test_what_the_readme_records_of_quality_works_as_printed(repository: Path) -> None:
+    program = block_of_readme(repository, "from otel_tutor import rag")
+    result = run(f"import otel_tutor\notel_tutor.configure()\n{program}\nprint(reference)")
+
+    assert len(result.stdout.strip().split("-")[1]) == 32
+    assert "was not recorded" not in result.stderr
+
+
 def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    program = readme.partition("```python\n")[2].partition("```")[0]
     result = run(
-        textwrap.dedent(program)
+        block_of_readme(repository, "import otel_tutor")
         + "from starlette.testclient import TestClient\nprint(TestClient(app).get('/ask', params={'q': 'why?'}).text)"
     )
 
@@ -225,9 +236,7 @@ def test_the_app_in_the_readme_works_as_printed(repository: Path) -> None:
 
 @pytest.mark.parametrize("first", ["", "otel_tutor.configure()"], ids=["before configure()", "after configure()"])
 def test_the_calls_in_the_readme_work_as_printed(repository: Path, first: str) -> None:
-    readme = (repository / "README.md").read_text(encoding="utf-8")
-    calls = next(block for block in readme.split("```python\n")[1:] if block.startswith("import asyncio"))
-    result = run(f"{first}\n" + calls.partition("```")[0] + "\nprint(trace_id)")
+    result = run(f"{first}\n" + block_of_readme(repository, "import asyncio") + "\nprint(trace_id)")
 
     status, endpoints, trace_id = result.stdout.splitlines()
     assert (status, endpoints) == ("healthy", "True True")
