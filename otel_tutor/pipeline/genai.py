@@ -18,13 +18,10 @@ from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import to_count, to_number
 
 __all__ = [
-    "ASKED_FOR",
-    "CONTENT",
     "EMBEDDINGS",
     "EVENT_NAME",
     "INFERENCE",
     "ModelCall",
-    "is_about_models",
     "is_event",
     "is_named_like_a_call",
     "is_step",
@@ -33,7 +30,6 @@ __all__ = [
     "operation_of",
     "read_call",
     "without_call",
-    "without_content",
 ]
 
 EVENT_NAME: Final = "event.name"
@@ -91,18 +87,6 @@ _TOKENS: Final = {
 _CALL: Final = re.compile(
     r"gen_ai\.(operation\.name|usage\.)|llm\.(request\.type|usage\.|token_count\.)|openinference\.span\.kind"
 )
-# What students and models wrote, whichever library recorded it; `collector/privacy.yaml` has the same pattern.
-CONTENT: Final = (
-    "^(gen_ai[.](prompt|completion)([.]|$)"
-    "|gen_ai[.](input|output)[.]messages|gen_ai[.](system_instructions|tool[.]definitions|tool[.]description)"
-    "|gen_ai[.]tool[.]call[.](arguments|result)|gen_ai[.]retrieval[.](query[.]text|documents)|gen_ai[.]content[.]"
-    "|(input|output)[.]value$|llm[.](input_messages|output_messages|prompts|completions|tools|prompt_template)([.]|$)"
-    "|llm[.](invocation_parameters|function_call)|embedding[.]embeddings[.]|retrieval[.]documents[.]|reranker[.]"
-    "|tool[.](parameters|description|json_schema)|traceloop[.]entity[.](input|output)|db[.]query[.]result"
-    "|gen_ai[.](user|system|assistant|tool|choice)[.](message|content)|gen_ai[.]choice)"
-)
-ASKED_FOR: Final = "otel_tutor.content"  # attribute of a span or event whose texts were asked for; the Collector removes it
-_CONTENT: Final = re.compile(CONTENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +116,6 @@ def is_named_like_a_call(name: str) -> bool:
 def is_event(attributes: Mapping[str, Any] | None) -> bool:
     """Whether a log record is an event by its attribute, as libraries wrote them before records had event names."""
     return bool(attributes) and EVENT_NAME in (attributes or {})
-
-
-def is_about_models(attributes: Mapping[str, Any] | None) -> bool:
-    """Whether a span is in these conventions at all."""
-    return _first(attributes or {}, _OPERATION) is not None
 
 
 def is_step(attributes: Mapping[str, Any] | None) -> bool:
@@ -206,18 +185,6 @@ def of_call(span: Any, call: ModelCall, cost: float | None) -> tuple[str, dict[s
 def without_call(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of a span that repeats a call which another span is about: without what makes it count."""
     return {key: value for key, value in attributes.items() if not _CALL.match(key)}
-
-
-def without_content(attributes: Mapping[str, Any] | None, *, captures: bool = False) -> Mapping[str, Any] | None:
-    """`attributes` without what people and models wrote: the same object where there is nothing of it.
-
-    Where it was asked for, it stays, marked as such.
-    """
-    if not attributes or not any(_CONTENT.match(key) for key in attributes):
-        return attributes
-    if captures:
-        return {**attributes, ASKED_FOR: True}
-    return {key: value for key, value in attributes.items() if not _CONTENT.match(key)}
 
 
 def _first(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Any:

@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from otel_tutor import catalogue
+from otel_tutor.pipeline.content import is_about_models, without_content
 from otel_tutor.pipeline.genai import (
     INFERENCE,
     ModelCall,
-    is_about_models,
     is_named_like_a_call,
     is_step,
     model_of,
@@ -28,7 +28,6 @@ from otel_tutor.pipeline.genai import (
     operation_of,
     read_call,
     without_call,
-    without_content,
 )
 from otel_tutor.pipeline.signals import changed, family_of
 from otel_tutor.recording.content import captures_in_spans
@@ -192,8 +191,10 @@ def _current_task() -> int | None:
 
 def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
     attributes = without_content(span.attributes, captures=captures)
+    is_about = is_about_models(span.attributes)
     events = [
-        Event(event.name, without_content(event.attributes, captures=captures), event.timestamp) for event in span.events
+        Event(event.name, without_content(event.attributes, captures=captures, about_models=is_about), event.timestamp)
+        for event in span.events
     ]
     pairs = zip(events, span.events, strict=True)
     if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):

@@ -13,7 +13,8 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_tutor.pipeline.genai import ASKED_FOR, EVENT_NAME, is_event, without_content
+from otel_tutor.pipeline.content import ASKED_FOR, without_content
+from otel_tutor.pipeline.genai import EVENT_NAME, is_event
 from otel_tutor.recording.content import captures_in_events
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8

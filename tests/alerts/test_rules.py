@@ -115,7 +115,7 @@ CASES = [
             "ModelCostUnknown",
             {f'model_cost_unknown_total{{job="tutor",instance="a",model_name="m",reason="{reason}"}}': Counter(0, 1)},
             {"job": "tutor", "model_name": "m", "reason": reason},
-            window=600,
+            window=300,
         )
         for reason in ("price", "tokens")
     ),

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from otel_tutor.pipeline.genai import CONTENT
+from otel_tutor.pipeline.content import CONTENT
 from otel_tutor.settings import shipped_config_dir
 from otel_tutor.tools.stack.polling import wait_for
 from tests.support.stack import Running
