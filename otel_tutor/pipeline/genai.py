@@ -15,6 +15,8 @@ from otel_tutor import catalogue
 from otel_tutor.prices import Seller
 from otel_tutor.recording.cost import COST, USAGE
 from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import SUCCESS
+from otel_tutor.recording.outcome import CANCELLED, ERROR
 from otel_tutor.recording.values import to_count, to_number
 
 __all__ = [
@@ -57,6 +59,7 @@ _MODEL: Final = (
 _PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
 _ADDRESS: Final = ("server.address",)
 _FINISHES: Final = ("gen_ai.response.finish_reasons", "llm.finish_reason", "gen_ai.completion.0.finish_reason")
+_LEFT: Final = {"GeneratorExit", "CancelledError", "KeyboardInterrupt"}
 _FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
 _PARAMETERS: Final = "llm.invocation_parameters"  # of OpenInference, as JSON: the one place where it has the model asked for
 _TOKENS: Final = {
@@ -96,7 +99,7 @@ class ModelCall:
     operation: str
     model: str
     tokens: Mapping[str, int]
-    failed: bool
+    outcome: str
     seconds: float | None
     seller: Seller
     finish_reasons: Sequence[str]
@@ -135,12 +138,26 @@ def read_call(span: Any) -> ModelCall | None:
         operation=operation,
         model=model_of(attributes),
         tokens={kind: int(number) for kind, number in known.items() if number is not None},
-        failed=span.status.status_code is StatusCode.ERROR or "error.type" in attributes,
+        outcome=_outcome_of(span),
         seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
         finish_reasons=_finish_reasons(attributes),
         first_chunk=to_number(attributes.get(_FIRST_CHUNK)),
         seller=Seller(provider=_first(attributes, _PROVIDER), address=_first(attributes, _ADDRESS)),
     )
+
+
+def _outcome_of(span: Any) -> str:
+    """How a call ended: a stream that is left is an error to some libraries."""
+    error = _error_type_of(span)
+    if error is not None and error.rpartition(".")[2] in _LEFT:
+        return CANCELLED
+    return SUCCESS if error is None and span.status.status_code is not StatusCode.ERROR else ERROR
+
+
+def _error_type_of(span: Any) -> str | None:
+    exceptions = (event.attributes.get("exception.type") for event in span.events if event.name == "exception")
+    error = (span.attributes or {}).get("error.type") or next(exceptions, None)
+    return None if error is None else str(error)
 
 
 def _finish_reasons(attributes: Mapping[str, Any]) -> Sequence[str]:
@@ -172,10 +189,8 @@ def of_call(span: Any, call: ModelCall, cost: float | None) -> tuple[str, dict[s
         "gen_ai.provider.name": _first(before, _PROVIDER),
         **{USAGE[kind]: number for kind, number in call.tokens.items()},
     }
-    if call.failed:
-        attributes["error.type"] = next(
-            (event.attributes.get("exception.type") for event in span.events if event.name == "exception"), "_OTHER"
-        )
+    if call.outcome == ERROR:
+        attributes["error.type"] = _error_type_of(span) or "_OTHER"
     missing = {key: value for key, value in attributes.items() if key not in before and value is not None}
     name = span.name if span.name.startswith(f"{before.get('gen_ai.operation.name')} ") else f"{verb} {call.model}".strip()
     paid = {} if cost is None else {COST: cost}

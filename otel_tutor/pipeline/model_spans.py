@@ -6,7 +6,9 @@ around it leaves the counting to it. What is measured is the same as for calls b
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -32,10 +34,8 @@ from otel_tutor.pipeline.genai import (
 from otel_tutor.pipeline.signals import changed, family_of
 from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.operation import MODEL, Attached, Operation
 from otel_tutor.recording.origin import CONVERSATION
-from otel_tutor.recording.outcome import ERROR
 from otel_tutor.recording.question import record_embeddings, record_finish, record_first_chunk, record_inference
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
@@ -43,7 +43,19 @@ from otel_tutor.recording.values import to_name
 __all__ = ["CountingSampler", "ModelSpans"]
 
 _OURS: Final = "otel_tutor"  # the scope of spans that need none of this
+_REMEMBERED: Final = 100  # calls; one that repeats another ends right after it
 _DEEPEST: Final = 20  # spans between a call and one around it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """A call that was counted, and where. above: the ids of the spans that it was in."""
+
+    place: tuple[Any, ...] | None
+    above: tuple[int, ...]
+    scope: Any
+    began: int  # nanoseconds
+    call: ModelCall
 
 
 class ModelSpans(SpanProcessor):
@@ -56,6 +68,7 @@ class ModelSpans(SpanProcessor):
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
         self._contexts: WeakKeyDictionary[Span, Context] = WeakKeyDictionary()  # that each began in
         self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the span above, the thread and task
+        self._counted: deque[_Counted] = deque(maxlen=_REMEMBERED)
         self._inside: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()  # tokens by spans of the same call
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -111,6 +124,7 @@ class ModelSpans(SpanProcessor):
         around = self._around(span, call.operation) or self._beside(started, call)
         if around is not None:
             self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
+        if around is not None or self._repeats(started, call):
             return changed(span, attributes=without_call(span.attributes or {}))
         cost = self._count(span, call, started)
         name, attributes = of_call(span, call, cost)
@@ -118,15 +132,21 @@ class ModelSpans(SpanProcessor):
 
     def _around(self, span: ReadableSpan, operation: str) -> Span | None:
         """The outermost span that is about the same call."""
-        found, parent = None, span.parent
-        for _ in range(_DEEPEST):
-            above = self._open.get(parent.span_id) if parent else None
-            if above is None or is_step(above.attributes):  # what a tool or an agent asks is a call by itself
-                break
+        found = None
+        for above in self._above(span):
             if operation_of(above.attributes) == operation:
                 found = above
-            parent = above.parent
         return found
+
+    def _above(self, span: ReadableSpan) -> Iterator[Span]:
+        """The open spans that it is in, as far as the next tool or agent: what that asks is a call by itself."""
+        parent = span.parent
+        for _ in range(_DEEPEST):
+            above = self._open.get(parent.span_id) if parent else None
+            if above is None or is_step(above.attributes):
+                return
+            yield above
+            parent = above.parent
 
     def _all_open(self) -> list[Span]:
         """The spans that are open now; other threads may begin some meanwhile."""
@@ -148,10 +168,27 @@ class ModelSpans(SpanProcessor):
                 return other
         return None
 
+    def _repeats(self, started: Span, call: ModelCall) -> bool:
+        """Whether a call that was counted lies within this one, of a library that says only at the end what its span is."""
+        for counted in list(self._counted):
+            beside = (
+                counted.place == self._places.get(started)
+                and counted.began >= (started.start_time or 0)
+                and call.model in {counted.call.model, ""}
+            )
+            is_another_library = counted.scope != started.instrumentation_scope
+            same = is_another_library and counted.call.operation == call.operation
+            if same and (beside or started.context.span_id in counted.above):
+                return True
+        return False
+
     def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> float | None:
         """Count the call; returns what it cost, if that is known."""
+        above = tuple(span.context.span_id for span in self._above(started))
+        place, scope = self._places.get(started), span.instrumentation_scope
+        self._counted.append(_Counted(place=place, above=above, scope=scope, began=span.start_time or 0, call=call))
         tokens = {**self._inside.pop(started, {}), **call.tokens}
-        outcome = ERROR if call.failed else SUCCESS
+        outcome = call.outcome
         block = self._blocks.pop(started, None)
         begun_in = self._contexts.get(started)
         # What is recorded points to this span, and is for the question and the request that it began in.

@@ -1,7 +1,7 @@
 """What a response of a model's client, or a piece of one, says of its tokens and of why it ended.
 
 Read by attributes, or keys of a mapping, so that no client is imported. The shapes are those of OpenAI (chat completions and
-responses), Anthropic, Google and Ollama, and of the servers and libraries that follow them.
+responses), Anthropic, Google, Ollama, LangChain and LlamaIndex, and of the servers and libraries that follow them.
 """
 
 from collections.abc import Mapping
@@ -30,6 +30,13 @@ _GOOGLE: Final = {
     "cache_read": ("cached_content_token_count",),
     "reasoning": ("thoughts_token_count",),
 }
+_LANGCHAIN: Final = {
+    "input": ("input_tokens",),
+    "output": ("output_tokens",),
+    "cache_read": ("input_token_details.cache_read",),
+    "cache_write": ("input_token_details.cache_creation",),
+    "reasoning": ("output_token_details.reasoning",),
+}
 _OLLAMA: Final = {"input": ("prompt_eval_count",), "output": ("eval_count",)}
 _FINISHES: Final = (
     "choices.0.finish_reason",
@@ -38,17 +45,23 @@ _FINISHES: Final = (
     "candidates.0.finish_reason",
     "done_reason",
     "incomplete_details.reason",
+    "response_metadata.finish_reason",
+    "response_metadata.stop_reason",
+    "raw.choices.0.finish_reason",
 )
 
 
 def tokens_of(response: object) -> dict[str, int | float]:
     """The tokens by type, as the conventions count them: those of the cache among the input, reasoning among the output."""
-    for way in ("usage", "message.usage", "response.usage"):  # of a response, of Anthropic's first event, of OpenAI's last
+    # Of a response, of Anthropic's first event, of OpenAI's last, of what LlamaIndex wraps.
+    for way in ("usage", "message.usage", "response.usage", "raw.usage"):
         usage = _follow(response, way)
         if usage is not None:
             return _of_anthropic(usage) if _is_anthropic(usage) else _read(usage, _OPENAI)
     usage = _follow(response, "usage_metadata")
-    return _of_google(usage) if usage is not None else _read(response, _OLLAMA)
+    if usage is None:
+        return _read(response, _OLLAMA)
+    return _read(usage, _LANGCHAIN) or _of_google(usage)
 
 
 def finish_reason_of(response: object) -> object:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -363,3 +363,39 @@ def test_calls_of_libraries_are_of_their_conversation(captured: Capture, library
 
     (call,) = [span for span in captured.spans if span.name == "chat gpt-x"]
     assert (call.attributes or {})["gen_ai.conversation.id"] == "c-1"
+
+
+def begun_by(scope: str, **attributes: Any) -> trace.Span:
+    """A span that its library does not make the current one."""
+    return trace.get_tracer(scope).start_span("a call", attributes=attributes)
+
+
+@pytest.mark.parametrize("is_current", [True, False], ids=["the current span", "beside"])
+def test_a_library_that_says_only_at_the_end_what_its_span_is_counts_nothing_again(
+    captured: Capture, is_current: bool
+) -> None:
+    late = begun_by("openinference.instrumentation.langchain")
+    with trace.use_span(late) if is_current else nullcontext(), traced_by(OPENTELEMETRY):
+        pass
+    late.set_attributes({"openinference.span.kind": "LLM", "llm.model_name": "gpt-x", "llm.token_count.prompt": 120})
+    late.end()
+
+    assert calls(captured) == 1
+    assert_tokens_of_one_call(captured)
+
+
+def test_a_call_before_or_after_another_one_is_a_call(captured: Capture) -> None:
+    for library in (OPENTELEMETRY, OPENINFERENCE, OPENTELEMETRY):
+        with traced_by(library):
+            pass
+
+    assert calls(captured) == 3
+
+
+@pytest.mark.parametrize("error", ["GeneratorExit", "asyncio.exceptions.CancelledError"])
+def test_a_stream_that_is_left_is_cancelled_whatever_its_library_calls_that(captured: Capture, error: str) -> None:
+    scope, name, start, rest = OPENTELEMETRY
+    with traced_by((scope, name, start, {**rest, "error.type": error})):
+        pass
+
+    assert calls(captured, status="cancelled") == calls(captured) == 1

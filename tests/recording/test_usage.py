@@ -58,6 +58,29 @@ RESPONSES: dict[str, tuple[Mapping[str, Any], dict[str, int], str]] = {
         {"input": 120, "output": 30, "cache_read": 100, "reasoning": 12},
         "SAFETY",
     ),
+    "langchain": (
+        {
+            "response_metadata": {"finish_reason": "stop"},
+            "usage_metadata": {
+                "input_tokens": 120,
+                "output_tokens": 30,
+                "input_token_details": {"cache_read": 100},
+                "output_token_details": {"reasoning": 12},
+            },
+        },
+        {"input": 120, "output": 30, "cache_read": 100, "reasoning": 12},
+        "stop",
+    ),
+    "llama-index": (
+        {
+            "raw": {
+                "choices": [{"finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 120, "completion_tokens": 30},
+            }
+        },
+        {"input": 120, "output": 30},
+        "stop",
+    ),
     "ollama": (
         {"prompt_eval_count": 120, "eval_count": 30, "done_reason": "stop"},
         {"input": 120, "output": 30},

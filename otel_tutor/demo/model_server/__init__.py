@@ -1,4 +1,4 @@
-"""A language model behind HTTP, in the protocols of OpenAI and Anthropic: what a tutor calls, without a key and a bill.
+"""A language model behind HTTP, in the protocols of OpenAI, Anthropic, Google and Ollama, which a tutor calls for nothing.
 
 It is deterministic: its answers come from the corpus (`writing`), its errors from a header of the request (`faults`), its
 details of usage from another (`prompt`). `GET /account` says what it has served, so that telemetry can be held against it.

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from otel_tutor.demo.model_server import chat, messages
+from otel_tutor.demo.model_server import chat, google, messages, ollama
 from otel_tutor.demo.model_server.account import ABANDONED, CHAT, EMBEDDINGS, Account
 from otel_tutor.demo.model_server.embeddings import embed
 from otel_tutor.demo.model_server.errors import BadRequestError
 from otel_tutor.demo.model_server.faults import Faults, RateLimits
 from otel_tutor.demo.model_server.prompt import Body, Details, model_of, read_object
-from otel_tutor.demo.model_server.response import JSON_TYPE, STREAM_TYPE, Count, Piece, PiecesResponse
+from otel_tutor.demo.model_server.response import JSON_TYPE, LINES_TYPE, STREAM_TYPE, Count, Piece, PiecesResponse
 from otel_tutor.demo.model_server.writing import Library, Tokens, write
 
 __all__ = ["CHAT_MODEL", "create_model_app"]
@@ -51,6 +51,17 @@ def create_model_app(library: Library, account: Account) -> Starlette:
             Route("/v1/messages", endpoint(CHAT, partial(_message, library)), methods=["POST"]),
             Route("/v1/embeddings", endpoint(EMBEDDINGS, partial(_embed, library)), methods=["POST"]),
             Route("/v1/models", models),
+            Route("/api/chat", endpoint(CHAT, partial(_chat_of_ollama, library)), methods=["POST"]),
+            Route("/api/embed", endpoint(EMBEDDINGS, partial(_embed_of_ollama, library)), methods=["POST"]),
+            *(
+                Route(f"/v1beta/models/{{model}}:{name}", endpoint(kind, partial(answer, library)), methods=["POST"])
+                for name, kind, answer in (
+                    ("generateContent", CHAT, _generate),
+                    ("streamGenerateContent", CHAT, _stream_generate),
+                    ("embedContent", EMBEDDINGS, _embed_content),
+                    ("batchEmbedContents", EMBEDDINGS, _embed_content),
+                )
+            ),
             Route("/account", read_account),
         ]
     )
@@ -59,7 +70,7 @@ def create_model_app(library: Library, account: Account) -> Starlette:
 async def _serve(kind: str, answer: Answer, limits: RateLimits, account: Account, request: Request) -> Response:
     model, raw = "", await request.body()
     try:
-        body = read_object(raw)
+        body = {**read_object(raw), **request.path_params}  # Google has the model in the path
         model = model_of(body)
         faults, count = Faults.of(request.headers), partial(account.add, kind, model)
         if faults.is_limited_once and limits.refuse(request.headers, request.url.path, raw):
@@ -115,6 +126,35 @@ def _message(library: Library, request: Request, body: Body, model: str, faults:
     if not body.get("stream"):
         return _plain(messages.whole(*shape), written.tokens, faults, count)
     return PiecesResponse(list(messages.events(*shape)), written.tokens, faults, count, STREAM_TYPE)
+
+
+def _chat_of_ollama(library: Library, _: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:
+    written = write(ollama.prompt_of(body), library)
+    if not body.get("stream", True):
+        return _plain(ollama.whole(written, model), written.tokens, faults, count)
+    return PiecesResponse(list(ollama.lines(written, model)), written.tokens, faults, count, LINES_TYPE)
+
+
+def _embed_of_ollama(library: Library, _: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:
+    data, tokens = embed(body, model, library.model)
+    return _plain(ollama.embeddings(data, model), Tokens(input=tokens), faults, count)
+
+
+def _generate(library: Library, request: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:
+    details = Details.of(request.headers)
+    written = write(google.read_prompt(body), library, details)
+    return _plain(google.whole(written, model, details), written.tokens, faults, count)
+
+
+def _stream_generate(library: Library, request: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:
+    details = Details.of(request.headers)
+    written = write(google.read_prompt(body), library, details)
+    return PiecesResponse(list(google.events(written, model, details)), written.tokens, faults, count, STREAM_TYPE)
+
+
+def _embed_content(library: Library, _: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:
+    data, tokens = embed({"input": google.inputs_of(body)}, model, library.model)
+    return _plain(google.embeddings(data, is_batch="requests" in body), Tokens(input=tokens), faults, count)
 
 
 def _embed(library: Library, _: Request, body: Body, model: str, faults: Faults, count: Count) -> Response:

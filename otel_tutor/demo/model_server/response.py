@@ -12,9 +12,10 @@ from otel_tutor.demo.model_server.account import ABANDONED, CUT
 from otel_tutor.demo.model_server.faults import Faults
 from otel_tutor.demo.model_server.writing import Tokens
 
-__all__ = ["JSON_TYPE", "STREAM_TYPE", "Piece", "PiecesResponse"]
+__all__ = ["JSON_TYPE", "LINES_TYPE", "STREAM_TYPE", "Piece", "PiecesResponse"]
 
 JSON_TYPE: Final = "application/json"
+LINES_TYPE: Final = "application/x-ndjson"
 STREAM_TYPE: Final = "text/event-stream"
 
 Count = Callable[[str, dict[str, int]], None]  # status, tokens by type

@@ -1,0 +1,133 @@
+"""Further clients, with each library that traces them, several at once, and by hand: what is counted is what was served."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from otel_tutor.demo.model_server import Account
+from tests.models.clients import ABSENT, CASES, IN_BLOCKS, PACKAGES, PROGRAMS, TRACED_BY
+from tests.models.test_models import START, run, served, totals
+from tests.support.environments import environment
+from tests.support.receiver import Receiver, values
+
+pytestmark = pytest.mark.models
+
+AROUND = """
+def failing(call, error):
+    try:
+        call()
+    except error:
+        return
+    raise AssertionError("it did not fail")
+
+pieces, response = (), None
+"""
+FREE = "\nfor piece in pieces:\n    pass\n"
+BLOCK = """
+def answer(act):
+    with observe_question(TEXT, "physics") as question:
+        act(question)
+
+def plain(question):
+    with question.generation("model-x") as generation:
+        {plain}
+        generation.read(response)
+
+def stream(question):
+    {stream}
+    for piece in question.generation("model-x").stream(pieces):
+        pass
+
+def failed(question):
+    with question.generation("model-x"):
+        {failed}
+"""
+FAILS = {"error", "time-out"}
+SEVERAL = "several"
+PREFIX = "openai/"  # what litellm is asked for
+# What cannot be made right here.
+WRONG: dict[tuple[str, str, str], str] = {}
+
+
+@pytest.fixture(scope="session")
+def traced() -> Callable[[str, str], Path]:
+    """The interpreter with a client and a library that traces it."""
+
+    def make(client: str, library: str) -> Path:
+        libraries = TRACED_BY if library == SEVERAL else {library: TRACED_BY.get(library, {})}
+        packages = {package for by_client in libraries.values() for package in by_client.get(client, ())}
+        extras = "http,models" if "opentelemetry" in libraries else "http"
+        return environment(
+            f"client-{client}-{library.replace(' ', '-')}", *PACKAGES[client], *sorted(packages), extras=extras
+        )
+
+    return functools.cache(make)
+
+
+def libraries_of(client: str) -> list[str]:
+    return [library for library, clients in TRACED_BY.items() if client in clients]
+
+
+ALL = [
+    (client, library, case)
+    for client in PROGRAMS
+    for library in [*libraries_of(client), *([SEVERAL] if len(libraries_of(client)) > 1 else [])]
+    for case in CASES
+    if (client, case) not in ABSENT and (client, library, case) not in WRONG
+]
+
+
+def chats_of(account: Account) -> Counter[str]:
+    return Counter({name: n for (kind, name), n in served(account, "calls", "kind", "model").items() if kind == "chat"})
+
+
+@pytest.mark.parametrize(("client", "library", "case"), ALL)
+def test_what_is_counted_is_what_was_served(
+    client: str, library: str, case: str, traced: Callable[[str, str], Path], model: str, account: Account, arrived: Receiver
+) -> None:
+    start, programs = PROGRAMS[client]
+    run(traced(client, library), program_of(start) + programs[case] + FREE, model, library, arrived)
+
+    outcomes = {"error": {"error"}, "time-out": {"error"}, "left": {"success", "cancelled"}}.get(case, {"success"})
+    chats = chats_of(account)
+    counted = totals(arrived, "gen_ai.client.operations", "gen_ai.request.model", "tutor.outcome")
+    assert {name.removeprefix(PREFIX): count for (name, _), count in counted.items()} == chats
+    assert {outcome for _, outcome in counted} <= outcomes
+    if case != "left":  # whose tokens the client never gets
+        tokens = totals(arrived, "gen_ai.client.token.usage", "gen_ai.request.model", "gen_ai.token.type")
+        assert {(name.removeprefix(PREFIX), kind): n for (name, kind), n in tokens.items()} == served(
+            account, "tokens", "model", "type"
+        )
+    spans = Counter(span.name for span in arrived.spans if values(span).get("gen_ai.operation.name") == "chat")
+    assert {name.replace(PREFIX, ""): count for name, count in spans.items()} == {
+        f"chat {name}": n for name, n in chats.items()
+    }
+
+
+@pytest.mark.parametrize("client", PROGRAMS)
+@pytest.mark.parametrize("case", IN_BLOCKS)
+def test_a_call_by_hand_is_what_was_served(
+    client: str, case: str, traced: Callable[[str, str], Path], model: str, account: Account, arrived: Receiver
+) -> None:
+    start, programs = PROGRAMS[client]
+    failed = programs[case] if case in FAILS else "pass"
+    block = BLOCK.format(plain=programs["plain"], stream=programs["stream"], failed=failed)
+    act = {"plain": "plain", "stream": "stream"}.get(case, "failed")
+    program = program_of(start) + block + f"\nanswer({act})\n"
+    if case in FAILS:  # the failure has to pass the block
+        program = program.replace("def failing(call, error):\n    try:", "def failing(call, error):\n    call()\n    try:")
+        program = program.replace(f"answer({act})", f"try:\n    answer({act})\nexcept Exception:\n    pass")
+    run(traced(client, "by hand"), program, model, "by hand", arrived)
+
+    outcome = "error" if case in FAILS else "success"
+    calls = {("model-x", outcome): 1}
+    assert totals(arrived, "gen_ai.client.operations", "gen_ai.request.model", "tutor.outcome") == calls
+    tokens = totals(arrived, "gen_ai.client.token.usage", "gen_ai.request.model", "gen_ai.token.type")
+    assert tokens == served(account, "tokens", "model", "type")
+
+
+def program_of(start: str) -> str:
+    return START + AROUND + start
