@@ -49,10 +49,14 @@ _DEEPEST: Final = 20  # spans between a call and one around it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """A call that was counted, and where. above: the ids of the spans that it was in."""
+    """A call that was counted, and where.
 
-    place: tuple[Any, ...] | None
+    place: its thread and task. above: the ids of the spans that it was in. is_asked_by_step: by a tool or an agent in them.
+    """
+
+    place: list[Any]
     above: tuple[int, ...]
+    is_asked_by_step: bool
     scope: Any
     began: int  # nanoseconds
     call: ModelCall
@@ -170,9 +174,11 @@ class ModelSpans(SpanProcessor):
 
     def _repeats(self, started: Span, call: ModelCall) -> bool:
         """Whether a call that was counted lies within this one, of a library that says only at the end what its span is."""
+        _, *here = self._places.get(started) or (None,)
         for counted in list(self._counted):
             beside = (
-                counted.place == self._places.get(started)
+                counted.place == here
+                and not counted.is_asked_by_step
                 and counted.began >= (started.start_time or 0)
                 and call.model in {counted.call.model, ""}
             )
@@ -182,11 +188,26 @@ class ModelSpans(SpanProcessor):
                 return True
         return False
 
+    def _remember(self, started: Span, call: ModelCall) -> None:
+        """Note that the call is counted, for spans about it that end later."""
+        spans = list(self._above(started))
+        beyond = (spans[-1] if spans else started).parent
+        step = self._open.get(beyond.span_id) if beyond else None
+        _, *place = self._places.get(started) or (None,)
+        self._counted.append(
+            _Counted(
+                place=place,
+                above=tuple(span.context.span_id for span in spans),
+                is_asked_by_step=step is not None and is_step(step.attributes),
+                scope=started.instrumentation_scope,
+                began=started.start_time or 0,
+                call=call,
+            )
+        )
+
     def _count(self, span: ReadableSpan, call: ModelCall, started: Span) -> float | None:
         """Count the call; returns what it cost, if that is known."""
-        above = tuple(span.context.span_id for span in self._above(started))
-        place, scope = self._places.get(started), span.instrumentation_scope
-        self._counted.append(_Counted(place=place, above=above, scope=scope, began=span.start_time or 0, call=call))
+        self._remember(started, call)
         tokens = {**self._inside.pop(started, {}), **call.tokens}
         outcome = call.outcome
         block = self._blocks.pop(started, None)

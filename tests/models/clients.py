@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["ABSENT", "CASES", "IN_BLOCKS", "PACKAGES", "PROGRAMS", "TRACED_BY"]
+__all__ = ["ABSENT", "CASES", "IN_BLOCKS", "NO_TOKENS", "PACKAGES", "PROGRAMS", "TRACED_BY"]
 
 CASES: Final = ("plain", "stream", "left", "tools", "embeddings", "rate limit", "error", "time-out")
 # Of each client, what an environment needs beside it.
@@ -13,18 +13,16 @@ PACKAGES: Final = {
     "langchain": ("langchain", "langchain-openai"),
     "llama-index": ("llama-index-core>=0.14.19", "llama-index-llms-openai-like"),
 }
-# What traces each client. OpenTelemetry's own instrumentations are those of the extra `models`; litellm calls by openai.
+# What traces each client. OpenTelemetry's own instrumentations are those of the extra `models`.
 TRACED_BY: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "opentelemetry": {
         "google-genai": (),
-        "litellm": (),
         "langchain": (),
         "llama-index": (),
-    },  # litellm: by its openai client
+    },
     "openllmetry": {
         "ollama": ("opentelemetry-instrumentation-ollama",),
         "google-genai": ("opentelemetry-instrumentation-google-generativeai",),
-        "litellm": ("opentelemetry-instrumentation-openai",),
         "langchain": ("opentelemetry-instrumentation-langchain", "opentelemetry-instrumentation-openai"),
         "llama-index": ("opentelemetry-instrumentation-llamaindex", "opentelemetry-instrumentation-openai"),
     },
@@ -43,6 +41,8 @@ ABSENT: Final = {
     ("llama-index", "embeddings"): "its embeddings are packages of their own",
     ("llama-index", "left"): "it keeps the connection of a stream that is closed",
 }
+# Whose tokens of embeddings are not known: the library does not say them, or the server does not say them to its client.
+NO_TOKENS: Final = {("ollama", "embeddings"), ("google-genai", "embeddings")}
 _TEXT = 'TEXT = ASKED[0]["content"]\n'
 _TOOL = """
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {
