@@ -134,6 +134,7 @@ def read_call(span: Any) -> ModelCall | None:
     if operation is None:
         return None
     known = {kind: to_count(_first(attributes, keys)) for kind, keys in _TOKENS.items()}
+    known["input"] = _whole_input(known, span.instrumentation_scope, _first(attributes, _PROVIDER))
     return ModelCall(
         operation=operation,
         model=model_of(attributes),
@@ -144,6 +145,14 @@ def read_call(span: Any) -> ModelCall | None:
         first_chunk=to_number(attributes.get(_FIRST_CHUNK)),
         seller=Seller(provider=_first(attributes, _PROVIDER), address=_first(attributes, _ADDRESS)),
     )
+
+
+def _whole_input(known: Mapping[str, int | float | None], scope: Any, provider: object) -> int | float | None:
+    """The tokens of the input, those of the cache among them. OpenLIT passes on Anthropic's number, which is without them."""
+    counted = known["input"]
+    if counted is None or provider != "anthropic" or not scope.name.startswith("openlit"):
+        return counted
+    return counted + (known["cache_read"] or 0) + (known["cache_write"] or 0)
 
 
 def _outcome_of(span: Any) -> str:

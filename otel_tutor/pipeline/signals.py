@@ -32,7 +32,7 @@ __all__ = ["Logs", "Metrics", "Signal", "Spans", "changed", "family_of"]
 Item = TypeVar("Item")
 
 # What other libraries measure of calls to models, where it is measured here, from their spans, once for all of them.
-_COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.duration|token\.usage|inference\.)")
+_COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.(duration|time_to_first_chunk)|token\.usage|inference\.)")
 _PARTS_OF_A_SPAN: Final = (
     "name",
     "context",

@@ -111,7 +111,7 @@ class Generation(Step):
         if self._last_piece is None:
             self._first_chunk = self._call.elapsed()
             attempt(self._call.span.add_event, "first piece")
-        else:
+        elif "call" not in self._call.recorded_by_app:
             record_chunk(self._model[0], now - self._last_piece)
         self._last_piece = now
 

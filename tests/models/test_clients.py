@@ -103,6 +103,18 @@ def test_what_is_counted_is_what_was_served(
     assert Counter(name.split()[1].removeprefix(PREFIX) for name in spans) == chats
 
 
+def test_agents_and_tools_have_series_of_their_own(
+    traced: Callable[[str, str], Path], model: str, arrived: Receiver
+) -> None:
+    start, programs = PROGRAMS["langchain"]
+    run(traced("langchain", "opentelemetry"), program_of(start) + programs["tools"], model, "opentelemetry", arrived)
+
+    (tool,) = arrived.points["gen_ai.execute_tool.duration"]
+    assert tool.count == 1
+    assert sum(point.count for point in arrived.points["gen_ai.invoke_agent.duration"]) >= 1
+    assert {span.name for span in arrived.spans} >= {"execute_tool look_up", "chat model-x"}
+
+
 @pytest.mark.parametrize("client", PROGRAMS)
 @pytest.mark.parametrize("case", IN_BLOCKS)
 def test_a_call_by_hand_is_what_was_served(
