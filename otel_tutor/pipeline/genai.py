@@ -148,7 +148,7 @@ def read_call(span: Any) -> ModelCall | None:
 
 
 def _whole_input(known: Mapping[str, int | float | None], scope: Any, provider: object) -> int | float | None:
-    """The tokens of the input, those of the cache among them. OpenLIT passes on Anthropic's number, which is without them."""
+    """The tokens of the input, those of the cache included. OpenLIT passes on Anthropic's number, which is without them."""
     counted = known["input"]
     if counted is None or provider != "anthropic" or not scope.name.startswith("openlit"):
         return counted

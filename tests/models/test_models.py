@@ -103,10 +103,11 @@ client.chat.completions.create(
 ask(extra_headers={"x-tutor-usage": "cached=3,reasoning=12"})
 for piece in streamed(extra_headers={"x-tutor-usage": "cached=3,reasoning=12"}): pass
 """,
-    "anthropic, details": ANTHROPIC
+    "anthropic, details": ANTHROPIC + """client.messages.create(extra_headers={"x-tutor-usage": "cached=3"}, **options)""",
+    "anthropic, stream, details": ANTHROPIC
     + """
-client.messages.create(extra_headers={"x-tutor-usage": "cached=3"}, **options)
-for event in client.messages.create(extra_headers={"x-tutor-usage": "cached=3"}, stream=True, **options): pass
+for event in client.messages.create(extra_headers={"x-tutor-usage": "cached=3"}, stream=True, **options):
+    pass
 """,
     "anthropic": ANTHROPIC + "client.messages.create(**options)",
     "anthropic, stream": ANTHROPIC
@@ -127,13 +128,18 @@ BY_HAND = {
     "anthropic, stream",
     "anthropic, details",
 }
-# What cannot be made right here: a stream that is closed early ends no span of these libraries.
-NEVER_ENDED = {("openllmetry", "a stream that is left"), ("openlit", "a stream that is left")}
+# What cannot be made right here: a stream that is closed early ends no span of these libraries, and OpenLIT does not say which
+# tokens of a stream of Anthropic's came from the cache.
+WRONG = {
+    ("openllmetry", "a stream that is left"),
+    ("openlit", "a stream that is left"),
+    ("openlit", "anthropic, stream, details"),
+}
 ALL = [
     (library, case)
     for library in PACKAGES
     for case in CASES
-    if (library != "by hand" or case in BY_HAND) and (library, case) not in NEVER_ENDED
+    if (library != "by hand" or case in BY_HAND) and (library, case) not in WRONG
 ]
 
 
@@ -177,9 +183,8 @@ def test_what_is_counted_is_what_was_served(
     chats = {name: count for (kind, name), count in served(account, "calls", "kind", "model").items() if kind == "chat"}
     calls = {(name, outcome): count for name, count in chats.items()}
     assert totals(arrived, "gen_ai.client.operations", "gen_ai.request.model", "tutor.outcome") == calls
-    if (
-        library != "by hand" or "anthropic" in case
-    ) and case != "a stream that is left":  # whose tokens the client never gets
+    says_tokens = library != "by hand" or "anthropic" in case
+    if says_tokens and case != "a stream that is left":  # whose tokens the client never gets
         tokens = totals(arrived, "gen_ai.client.token.usage", "gen_ai.request.model", "gen_ai.token.type")
         by_type = served(account, "tokens", "model", "type")
         assert tokens == {key: count for key, count in by_type.items() if key[1] in {"input", "output"}}
