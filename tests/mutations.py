@@ -82,6 +82,13 @@ MUTATIONS: Final = (
         tests="tests/instrumentation/test_vector_stores.py",
     ),
     Mutation(
+        name="a generation reads a response without its attempt",
+        file="rag/generation.py",
+        old="        attempt(self._read, response)\n",
+        new="        self._read(response)\n",
+        tests="tests/recording/test_usage.py",
+    ),
+    Mutation(
         name="the rate limit is always open",
         file="recording/rate_limit.py",
         old="        now = self._clock()\n",
@@ -127,8 +134,8 @@ MUTATIONS: Final = (
     Mutation(
         name="a span that cannot begin stops its block",
         file="recording/operation.py",
-        old="attempt(_start_span, name, attributes) or trace.INVALID_SPAN",
-        new="_start_span(name, attributes)",
+        old="attempt(_start_span, name, attributes, kind) or trace.INVALID_SPAN",
+        new="_start_span(name, attributes, kind)",
     ),
     Mutation(
         name="a failing step of a forked child stops the next",

@@ -128,8 +128,8 @@ BY_HAND = {
     "anthropic, stream",
     "anthropic, details",
 }
-# What cannot be made right here: a stream that is closed early ends no span of these libraries, and OpenLIT does not say which
-# tokens of a stream of Anthropic's came from the cache.
+# What cannot be made right here: a stream that is closed early ends no span of these libraries, and OpenLIT does not say how
+# many tokens of a stream of Anthropic's came from the cache.
 WRONG = {
     ("openllmetry", "a stream that is left"),
     ("openlit", "a stream that is left"),

@@ -135,3 +135,18 @@ def test_the_pieces_of_a_stream_are_read(captured: Capture) -> None:
     assert captured.sum("model_token_count", model_name="claude", type="input") == 120
     assert captured.sum("model_token_count", model_name="claude", type="output") == 30
     assert captured.value("model_finish_reasons_total", model_name="claude", finish_reason="length") == 1
+
+
+class Hostile:
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(name)
+
+
+def test_a_response_that_cannot_be_read_reaches_the_app_as_it_is(captured: Capture) -> None:
+    pieces = [Hostile(), Hostile()]
+    with observe_question("Why?", "physics") as question:
+        with question.generation("small") as generation:
+            generation.read(Hostile())
+        assert list(question.generation("small").stream(pieces)) == pieces
+
+    assert captured.value("model_inference_total", model_name="small", status="success") == 2
