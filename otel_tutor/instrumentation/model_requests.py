@@ -25,6 +25,7 @@ __all__ = ["ModelRequests"]
 
 # The clients that Stainless generates (OpenAI, Anthropic and more) and Google's have a header of their own.
 _HEADERS: Final = ("x-stainless-lang", "x-goog-api-client")
+_RETRY_COUNT: Final = "x-stainless-retry-count"  # of the attempts before
 _AGENTS: Final = ("ollama-python/", "litellm/")
 # Beside these they list models, files and the like.
 _PATHS: Final = re.compile(
@@ -108,7 +109,8 @@ def _begin(request: Any) -> None:
     failure = _last_failure.get()
     if failure is not None:
         _last_failure.set(None)
-        if failure.place == _place(request):
+        number = request.headers.get(_RETRY_COUNT)
+        if (failure.place == _place(request)) if number is None else number != "0":
             record(catalogue.MODEL_RETRY_WAIT, clock.now() - failure.at, labels((catalogue.MODEL, _model())))
 
 
