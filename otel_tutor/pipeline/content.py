@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["ASKED_FOR", "CONTENT", "is_about_models", "without_content"]
+from otel_tutor.recording.content import ASKED_FOR
 
-ASKED_FOR: Final = "otel_tutor.content"  # attribute of a span or event whose texts were asked for; the Collector removes it
+__all__ = ["CONTENT", "is_about_models", "without_content"]
+
 # Names that hold texts, in any span or event; `collector/privacy.yaml` has the same pattern.
 CONTENT: Final = (
     "^(gen_ai[.](prompt|completion)([.][0-9]|$)"

@@ -13,9 +13,9 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_tutor.pipeline.content import ASKED_FOR, without_content
+from otel_tutor.pipeline.content import without_content
 from otel_tutor.pipeline.genai import EVENT_NAME, is_event
-from otel_tutor.recording.content import captures_in_events
+from otel_tutor.recording.content import ASKED_FOR, captures_in_events
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8
 from otel_tutor.settings import DEFAULT_VALUE_LIMIT
@@ -104,7 +104,8 @@ class ValidLogs(LogRecordProcessor):
         log_record = replace(original, log_record=copy(original.log_record))
         record = log_record.log_record
         if record.event_name is not None or is_event(record.attributes):
-            self._describe_event(record)
+            scope = log_record.instrumentation_scope
+            self._describe_event(record, is_ours=scope is not None and scope.name == "otel_tutor")
         record.body = valid_value(record.body, self._limit)
         record.attributes = valid_attributes(record.attributes, self._limit)
         if record.severity_text is not None:
@@ -112,12 +113,12 @@ class ValidLogs(LogRecordProcessor):
         log_record.instrumentation_scope = valid_scope(log_record.instrumentation_scope, self._limit)
         return log_record
 
-    def _describe_event(self, record: LogRecord) -> None:
+    def _describe_event(self, record: LogRecord, *, is_ours: bool) -> None:
         """Give an event its name where log stores look for it, and take out what people and models wrote."""
         name = record.event_name or str((record.attributes or {}).get(EVENT_NAME))
         record.event_name = name = valid_name(name)
         record.attributes = {**(record.attributes or {}), EVENT_NAME: name}
-        if name.startswith("gen_ai."):
+        if name.startswith("gen_ai.") and not is_ours:
             record.attributes = without_content(record.attributes, captures=self._captures)
             if self._captures:
                 record.attributes = {**(record.attributes or {}), ASKED_FOR: True}  # its body may hold them too

@@ -3,7 +3,9 @@
 import os
 from typing import Final
 
-__all__ = ["captures_in_events", "captures_in_spans"]
+__all__ = ["ASKED_FOR", "captures_in_events", "captures_in_spans"]
+
+ASKED_FOR: Final = "otel_tutor.content"  # attribute of a span or event whose texts were asked for; the Collector removes it
 
 _VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"  # the opt-in of the GenAI conventions
 

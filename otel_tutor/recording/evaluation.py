@@ -5,7 +5,7 @@ from typing import Any, Final
 from opentelemetry import _logs
 
 from otel_tutor import catalogue
-from otel_tutor.recording.content import captures_in_events
+from otel_tutor.recording.content import ASKED_FOR, captures_in_events
 from otel_tutor.recording.instruments import add, labels, record
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_count, to_name, to_text
@@ -27,9 +27,10 @@ def record_evaluation(name: object, score: object, label: object, explanation: o
         "gen_ai.evaluation.name": to_name(name),
         "gen_ai.evaluation.score.value": to_count(score),
         "gen_ai.evaluation.score.label": None if label is None else to_name(label),
-        "gen_ai.evaluation.explanation": to_text(explanation) if captures_in_events() else None,
         catalogue.SUBJECT.key: to_name(subject),
     }
+    if explanation is not None and captures_in_events():
+        attributes |= {"gen_ai.evaluation.explanation": to_text(explanation), ASKED_FOR: True}
     logger = _logs.get_logger("otel_tutor", logger_provider=state.logger_provider)
     logger.emit(
         _logs.LogRecord(

@@ -25,6 +25,7 @@ ERROR: Final = "error"
 # A status code alone does not do: clients of models and of vector stores raise errors with the codes that they received,
 # and a model that answers 429 is a failure of the service that asked it.
 _ANSWER: Final = "HTTPException"
+_ERROR_TYPE: Final = "error.type"
 _CLOSING: Final = "WebSocketException"
 _GONE: Final = frozenset({"ClientDisconnect", "ClientDisconnected", "WebSocketDisconnect"})
 _SERVER_ERROR: Final = 500
@@ -69,9 +70,11 @@ def _is_of_the_client(error: BaseException) -> bool:
 
 
 def record_failure(span: Span, error: BaseException) -> None:
-    """Mark a span as failed by `error`, with its exception event. What cannot be read of the error is left out."""
+    """Mark a span as failed by `error`: its status, `error.type` and an exception event, as far as the error can be read."""
     name = type(error).__name__
     span.set_status(StatusCode.ERROR, name)
+    if _ERROR_TYPE not in (getattr(span, "attributes", None) or {}):
+        attempt(span.set_attribute, _ERROR_TYPE, _name_of(type(error)))
     attempt(record_exception, span, error)
     text = "a deadline passed" if issubclass(type(error), asyncio.CancelledError) else to_text(error)
     span.set_status(StatusCode.ERROR, f"{name}: {text}" if text else name)
@@ -82,14 +85,17 @@ def record_exception(span: Span, error: BaseException) -> None:
 
     The SDK's own method fails with an error that has no text.
     """
-    kind = type(error)
-    prefix = "" if kind.__module__ in {"builtins", None} else f"{kind.__module__}."
     attributes = {
-        "exception.type": f"{prefix}{kind.__qualname__}",
+        "exception.type": _name_of(type(error)),
         "exception.message": to_text(error) or "",
     }
     if not attempt(_has_exception, span, attributes):
         span.add_event("exception", {**attributes, "exception.stacktrace": attempt(_stack_trace, error) or ""})
+
+
+def _name_of(kind: type[BaseException]) -> str:
+    prefix = "" if kind.__module__ in {"builtins", None} else f"{kind.__module__}."
+    return f"{prefix}{kind.__qualname__}"
 
 
 def _has_exception(span: Span, attributes: Mapping[str, str]) -> bool:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from otel_tutor.pipeline.content import ASKED_FOR, without_content
+from otel_tutor.pipeline.content import without_content
+from otel_tutor.recording.content import ASKED_FOR
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-x"}
 

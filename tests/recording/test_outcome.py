@@ -157,3 +157,15 @@ def test_the_event_of_an_exception_is_that_of_the_semantic_conventions(captured:
     stack_trace = str(event.attributes["exception.stacktrace"])
     assert stack_trace.startswith("Traceback")
     assert stack_trace.endswith(last_line)
+
+
+def test_the_span_of_what_failed_says_the_type_of_its_error(captured: Capture) -> None:
+    with pytest.raises(ModelError), observe_question("Why?", "physics") as question, question.generation("small"):
+        raise ModelError
+    with pytest.raises(ValueError, match="mine"), trace_operation("mine", {"error.type": "my_word"}):
+        raise ValueError("mine")
+
+    types = {span.name: (span.attributes or {}).get("error.type") for span in captured.spans}
+    assert types.pop("mine") == "my_word"
+    assert set(types) == {"rag.query", "rag.generation", "chat small"}
+    assert all(str(name).endswith("ModelError") for name in types.values())
