@@ -12,6 +12,23 @@ _SUBJECT: Final = 'subject=~"$subject"'
 _MODEL: Final = 'model_name=~"$model"'
 _NO_PRICES: Final = "No call has a cost: set prices with configure(prices=...)."
 
+
+def _cost_per_hour(what: str, label: str, remark: str = "", *narrowed: str) -> Panel:
+    return Panel(
+        title=f"Cost per hour, by {what}",
+        description=f"At the present pace{remark}.",
+        kind="lines",
+        unit="short",
+        queries=(
+            Query(
+                f"{rate('model_cost_total', _MODEL, *narrowed, by=f'{label}, currency')} * 3600",
+                f"{{{{{label}}}}} {{{{currency}}}}",
+            ),
+        ),
+        no_value=_NO_PRICES,
+    )
+
+
 MODEL_PANELS: Final = (
     Panel(
         title="Inference by model, P95",
@@ -75,37 +92,9 @@ MODEL_PANELS: Final = (
         ),
         no_value=_NO_PRICES,
     ),
-    Panel(
-        title="Cost per hour, by model",
-        description="At the present pace.",
-        kind="lines",
-        unit="short",
-        queries=(
-            Query(f"{rate('model_cost_total', _MODEL, by='model_name, currency')} * 3600", "{{model_name}} {{currency}}"),
-        ),
-        no_value=_NO_PRICES,
-    ),
-    Panel(
-        title="Cost per hour, by subject",
-        description="At the present pace; none is a call outside of a question.",
-        kind="lines",
-        unit="short",
-        queries=(
-            Query(
-                f"{rate('model_cost_total', _MODEL, _SUBJECT, by='subject, currency')} * 3600",
-                "{{subject}} {{currency}}",
-            ),
-        ),
-        no_value=_NO_PRICES,
-    ),
-    Panel(
-        title="Cost per hour, by endpoint",
-        description="At the present pace; none is a call outside of a request.",
-        kind="lines",
-        unit="short",
-        queries=(Query(f"{rate('model_cost_total', _MODEL, by='endpoint, currency')} * 3600", "{{endpoint}} {{currency}}"),),
-        no_value=_NO_PRICES,
-    ),
+    _cost_per_hour("model", "model_name"),
+    _cost_per_hour("subject", "subject", "; none is a call outside of a question", _SUBJECT),
+    _cost_per_hour("endpoint", "endpoint", "; none is a call outside of a request"),
     Panel(
         title="Cost of the last day",
         description="A warning comes at {threshold:g}, the budget of a day.",

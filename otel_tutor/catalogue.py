@@ -35,9 +35,8 @@ class Attribute:
 
 # A limit is one process's, and a default: `configure(cardinality_limits=...)` sets another.
 METHOD: Final = Attribute("http.request.method", 12)  # ten are known to the conventions, any other is _OTHER
-ROUTE: Final = Attribute(
-    "http.route", 300, ("none",)
-)  # none outside of a request; templates of a large API; times methods and statuses, some thousand series
+# Templates of a large API; times methods and statuses, some thousand series. "none" is outside of a request.
+ROUTE: Final = Attribute("http.route", 300, ("none",))
 STATUS_CODE: Final = Attribute("http.response.status_code", 64)  # as many as IANA has registered
 DIRECTION: Final = Attribute("network.io.direction", 2)  # receive, transmit
 SUBJECT: Final = Attribute("tutor.subject", 50, ("none",))  # what a school teaches, twice over; none outside of a question
@@ -49,7 +48,7 @@ MODEL: Final = Attribute("gen_ai.request.model", 50)  # those tried out since th
 QUANTIZATION: Final = Attribute("tutor.model.quantization", 20)  # llama.cpp, which has the most, names about fifteen
 TOKEN_TYPE: Final = Attribute("gen_ai.token.type", 5)  # input and output; their parts: cache_read, cache_write, reasoning
 CURRENCY: Final = Attribute("tutor.currency", 2)  # that of the prices, and that of prices set later
-# Words of the conventions for why a model stops; those of providers are told apart no further.
+# Why a model stops, in the conventions' words. Every provider's words are mapped to these where they fit.
 FINISH_REASON: Final = Attribute("gen_ai.response.finish_reason", 10, ("stop", "length", "tool_call", "content_filter"))
 EVALUATION: Final = Attribute("gen_ai.evaluation.name", 30)  # what is judged: relevance, faithfulness, feedback
 EVALUATION_LABEL: Final = Attribute("gen_ai.evaluation.score.label", 30)  # words of all these evaluations

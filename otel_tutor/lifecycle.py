@@ -1,6 +1,7 @@
 """`configure()` joins what an app records with what exports it; `shutdown()` undoes it."""
 
 import atexit
+import dataclasses
 import functools
 import logging
 import os
@@ -16,6 +17,7 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
 from otel_tutor.instrumentation.installed import choose, start_all
 from otel_tutor.instrumentation.threads import propagate_context
+from otel_tutor.prices import Prices
 from otel_tutor.recording.instruments import observe_overflow, set_recorder_factory
 from otel_tutor.recording.operation import tracer
 from otel_tutor.recording.state import ForkStep, state
@@ -168,19 +170,23 @@ def start(settings: Settings, exporters: "Exporters | None" = None, given: Set[s
         state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
         state.settings, state.captures = settings, exporters is not None
     elif state.captures:
-        state.settings = settings  # each test may have its own app
+        state.settings = _with_prices(settings, state.settings.prices)  # each test may have its own app
     else:
-        _name_what_differs(state.settings, settings, given if state.prices is not None else given - {"prices"})
-        state.prices = state.prices or settings.prices
+        state.settings = _with_prices(state.settings, settings.prices)
+        _name_what_differs(state.settings, settings, given)
         return
-    state.prices = settings.prices or state.prices
     state.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES} | dict(settings.cardinality_limits)
+
+
+def _with_prices(settings: Settings, prices: Prices | None) -> Settings:
+    """`settings`, with these prices where they have none: a worker's module may name them, and the app's may not."""
+    return dataclasses.replace(settings, prices=settings.prices or prices)
 
 
 def _name_what_differs(before: Settings, now: Settings, given: Set[str]) -> None:
     """Log the values of a later call that are not used."""
     for name in sorted(given):
-        used, value = state.prices if name == "prices" else getattr(before, name), getattr(now, name)
+        used, value = getattr(before, name), getattr(now, name)
         if used != value:
             message = "%s=%r is not used, this process was configured with %r: call configure() with one of them"
             _log.warning(message, name, value, used)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_tutor.recording.state import state
 from otel_tutor.settings import shipped_config_dir
 from otel_tutor.testing import Capture
 from otel_tutor.tools.stack.files import cache_folder
@@ -40,6 +41,14 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def settings_of_one_test() -> Iterator[None]:
+    """What a test configures in this process ends with it."""
+    before = state.settings
+    yield
+    state.settings = before or state.settings
 
 
 @pytest.fixture(scope="session", autouse=True)

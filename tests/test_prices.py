@@ -1,5 +1,8 @@
 """What calls to models cost: read, computed, recorded by model, subject and endpoint, and never guessed."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,6 @@ from otel_tutor.errors import ConfigurationError
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.prices import Prices, Seller
 from otel_tutor.rag import observe_question
-from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
 from otel_tutor.tracing import rag_tracer
 
@@ -26,8 +28,8 @@ MILLION = 1_000_000
 
 
 @pytest.fixture
-def priced(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> Capture:
-    monkeypatch.setattr(state, "prices", Prices.read(PRICES, "prices"))
+def priced(captured: Capture) -> Capture:
+    otel_tutor.configure(prices=PRICES)
     return captured
 
 
@@ -37,7 +39,7 @@ def priced(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> Capture:
         ({"input": MILLION}, 2),
         ({"input": MILLION, "output": MILLION}, 10),
         ({"input": MILLION, "cache_read": MILLION / 2}, 1.25),  # a part of the input
-        ({"input": MILLION, "cache_write": MILLION / 2}, 2),  # without a price of its own
+        ({"input": MILLION, "cache_write": MILLION / 2}, 2),  # priced as input
         ({"output": MILLION, "reasoning": MILLION}, 8),
         ({"input": 10, "cache_read": MILLION}, 10 * 0.5 / MILLION),  # more cached than read cannot be
         ({}, 0),
@@ -151,17 +153,48 @@ def test_tokens_that_are_not_known_make_the_cost_unknown(
     assert priced.value("model_cost_unknown_total", reason="tokens") == unknown
 
 
-def test_without_prices_no_cost_is_recorded(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "prices", None)
+def test_without_prices_no_cost_is_recorded(captured: Capture) -> None:
     metrics_collector.track_model_inference("small", "none", 1.0, 10, 10, "success")
 
     assert captured.value("model_cost_total") == captured.value("model_cost_unknown_total") == 0
 
 
-@pytest.mark.usefixtures("captured")
-def test_a_later_call_keeps_the_prices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "prices", None)
-    otel_tutor.configure(prices=PRICES)
-    otel_tutor.configure()
+def test_a_later_call_that_names_no_prices_keeps_them(priced: Capture) -> None:
+    otel_tutor.configure(service_name="worker")
+    metrics_collector.track_model_inference("small", "none", 1.0, MILLION, 0, "success")
 
-    assert state.prices == Prices.read(PRICES, "prices")
+    assert priced.value("model_cost_total") == 2
+
+
+def test_a_file_that_the_environment_names_is_used(
+    captured: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "prices.yaml"
+    file.write_text("currency: USD\nmodels: {small: {input: 3, output: 4}}\n", encoding="utf-8")
+    monkeypatch.setenv("OTEL_TUTOR_PRICES", str(file))
+    otel_tutor.configure()
+    metrics_collector.track_model_inference("small", "none", 1.0, MILLION, 0, "success")
+
+    assert captured.value("model_cost_total", currency="USD") == 3
+
+
+@pytest.mark.processes
+def test_in_an_app_prices_may_come_later_and_others_are_one_line(tmp_path: Path) -> None:
+    program = """
+import otel_tutor
+from otel_tutor.recording.state import state
+
+free = {"input": 0, "output": 0}
+otel_tutor.configure()
+otel_tutor.configure(prices={"currency": "EUR", "models": {"*": free}})
+otel_tutor.configure(prices={"currency": "USD", "models": {"*": free}})
+print(state.settings.prices.currency)
+"""
+    environment = {**os.environ, "OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_EXPORTER": "none"}
+    environment |= {"OTEL_LOGS_EXPORTER": "none"}
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+
+    assert result.stdout == "EUR\n"
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("prices=Prices(currency='USD'")
+    assert "is not used, this process was configured with Prices(currency='EUR'" in line

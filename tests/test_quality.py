@@ -166,3 +166,12 @@ def test_a_conversation_and_a_prompt_are_on_spans_and_never_labels(captured: Cap
     assert by_name["chat small"]["gen_ai.prompt.version"] == "3"
     labels = {key for points in captured.read_metrics().values() for point in points for key in point.attributes}
     assert labels & {"gen_ai.conversation.id", "gen_ai.prompt.name"} == set()
+
+
+def test_outside_of_its_block_a_question_records_what_it_can_and_raises_nothing(captured: Capture) -> None:
+    question = observe_question("Why?", "physics")
+    question.guardrail("off_topic")
+    question.feedback(1.0)
+
+    assert question.reference == ""
+    assert captured.value("guardrail_checks_total", guardrail="off_topic") == 1

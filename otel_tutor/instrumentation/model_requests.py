@@ -6,7 +6,6 @@ as they are imported. A request is a model's by its headers and path. No address
 
 import asyncio
 import re
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +18,7 @@ from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, never_raise
 from otel_tutor.recording.instruments import add, labels, record
 from otel_tutor.recording.operation import MODEL, Operation
-from otel_tutor.recording.values import UNKNOWN, to_number
+from otel_tutor.recording.values import UNKNOWN
 
 __all__ = ["ModelRequests"]
 
@@ -74,7 +73,7 @@ def _send(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     except BaseException as error:
         attempt(_end, request, _status_of(error))
         raise
-    attempt(_end, request, response.status_code, response.headers)
+    attempt(_end, request, response.status_code)
     return response
 
 
@@ -88,7 +87,7 @@ async def _send_async(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: dict[
     except BaseException as error:
         attempt(_end, request, _status_of(error))
         raise
-    attempt(_end, request, response.status_code, response.headers)
+    attempt(_end, request, response.status_code)
     return response
 
 
@@ -114,17 +113,12 @@ def _begin(request: Any) -> None:
             record(catalogue.MODEL_RETRY_WAIT, clock.now() - failure.at, labels((catalogue.MODEL, _model())))
 
 
-def _end(request: Any, status: int | str, headers: Mapping[str, str] | None = None) -> None:
+def _end(request: Any, status: int | str) -> None:
     add(catalogue.MODEL_REQUESTS, 1, labels((catalogue.MODEL, _model()), (catalogue.STATUS_CODE, status)))
     if status == "cancelled" or (isinstance(status, int) and status < _SERVER_ERROR and status != _TOO_MANY):
         return
     _last_failure.set(_Failure(at=clock.now(), place=_place(request)))
-    event: dict[str, Any] = {catalogue.STATUS_CODE.key: status}
-    asked = (headers or {}).get("retry-after", "")
-    seconds = to_number(float(asked)) if asked.replace(".", "", 1).isdecimal() else None
-    if seconds is not None:
-        event["retry_after"] = seconds
-    trace.get_current_span().add_event("attempt failed", event)
+    trace.get_current_span().add_event("attempt failed", {catalogue.STATUS_CODE.key: status})
 
 
 def _place(request: Any) -> tuple[str, int]:

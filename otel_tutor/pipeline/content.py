@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from otel_tutor.pipeline.genai import is_about_models
 from otel_tutor.recording.content import ASKED_FOR
 
-__all__ = ["CONTENT", "is_about_models", "without_content"]
+__all__ = ["CONTENT", "without_content"]
 
 # Names that hold texts, in any span or event; `collector/privacy.yaml` has the same pattern.
 CONTENT: Final = (
@@ -32,7 +33,6 @@ _NAMESPACES: Final = re.compile(r"(gen_ai|llm|traceloop|openinference|langfuse|m
 _COMMON_NAMESPACES: Final = re.compile(
     r"(input|output|tool|tool_call|message|embedding|retrieval|reranker|document|prompt|metadata|agent|graph)([.]|$)"
 )
-_MARKS: Final = ("gen_ai.operation.name", "openinference.span.kind", "traceloop.span.kind", "llm.request.type")
 # Texts that are no content: names of models, tools and steps, ids, versions, reasons, types.
 _KNOWN: Final = re.compile(
     r"gen_ai[.]((operation|agent|tool|data_source|prompt|workflow|evaluation|application|framework|model)[._]?"
@@ -69,11 +69,6 @@ def without_content(
     if captures:
         return {**attributes, ASKED_FOR: True}
     return {key: value for key, value in attributes.items() if key not in texts}
-
-
-def is_about_models(attributes: Mapping[str, Any] | None) -> bool:
-    """Whether they are those of a span in the conventions of one of these libraries."""
-    return bool(attributes) and any(mark in (attributes or {}) for mark in _MARKS)
 
 
 def _is_content(key: str, value: Any, about_models: bool) -> bool:

@@ -14,7 +14,6 @@ from opentelemetry.trace import StatusCode
 from otel_tutor import catalogue
 from otel_tutor.prices import Seller
 from otel_tutor.recording.cost import COST, USAGE
-from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.outcome import CANCELLED, ERROR
 from otel_tutor.recording.values import to_count, to_number
@@ -24,6 +23,7 @@ __all__ = [
     "EVENT_NAME",
     "INFERENCE",
     "ModelCall",
+    "is_about_models",
     "is_event",
     "is_named_like_a_call",
     "is_step",
@@ -49,7 +49,7 @@ _OPERATIONS: Final = {
     "EMBEDDING": EMBEDDINGS,
 }
 # Attributes by what they say; of several, the first that is there.
-_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind")
+_OPERATION: Final = ("gen_ai.operation.name", "llm.request.type", "openinference.span.kind", "traceloop.span.kind")
 _MODEL: Final = (
     "gen_ai.request.model",
     "gen_ai.response.model",
@@ -57,7 +57,6 @@ _MODEL: Final = (
     "embedding.model_name",
 )
 _PROVIDER: Final = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system")
-_ADDRESS: Final = ("server.address",)
 _FINISHES: Final = ("gen_ai.response.finish_reasons", "llm.finish_reason", "gen_ai.completion.0.finish_reason")
 _LEFT: Final = {"GeneratorExit", "CancelledError", "KeyboardInterrupt"}
 _FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"  # seconds
@@ -121,10 +120,14 @@ def is_event(attributes: Mapping[str, Any] | None) -> bool:
     return bool(attributes) and EVENT_NAME in (attributes or {})
 
 
+def is_about_models(attributes: Mapping[str, Any] | None) -> bool:
+    """Whether a span is in the conventions of these libraries at all."""
+    return _first(attributes or {}, _OPERATION) is not None
+
+
 def is_step(attributes: Mapping[str, Any] | None) -> bool:
     """Whether a span is about something else in these conventions: an agent, a tool, a workflow, a search."""
-    operation = _first(attributes or {}, _OPERATION)
-    return operation is not None and operation not in _OPERATIONS
+    return is_about_models(attributes) and operation_of(attributes) is None
 
 
 def read_call(span: Any) -> ModelCall | None:
@@ -143,7 +146,7 @@ def read_call(span: Any) -> ModelCall | None:
         seconds=(span.end_time - span.start_time) / 1e9 if span.end_time and span.start_time else None,
         finish_reasons=_finish_reasons(attributes),
         first_chunk=to_number(attributes.get(_FIRST_CHUNK)),
-        seller=Seller(provider=_first(attributes, _PROVIDER), address=_first(attributes, _ADDRESS)),
+        seller=Seller(provider=_first(attributes, _PROVIDER), address=attributes.get("server.address")),
     )
 
 
@@ -181,7 +184,10 @@ def model_of(attributes: Mapping[str, Any]) -> str:
 
 def _requested(attributes: Mapping[str, Any]) -> object:
     parameters = attributes.get(_PARAMETERS)
-    read = attempt(json.loads, parameters) if isinstance(parameters, str) else None
+    try:
+        read = json.loads(parameters) if isinstance(parameters, str) else None
+    except ValueError:  # the SDK cuts long attributes
+        return None
     return read.get("model") if isinstance(read, dict) else None
 
 

@@ -5,9 +5,11 @@ around it leaves the counting to it. What is measured is the same as for calls b
 """
 
 import asyncio
+import functools
+import itertools
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -19,10 +21,11 @@ from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from otel_tutor import catalogue
-from otel_tutor.pipeline.content import is_about_models, without_content
+from otel_tutor.pipeline.content import without_content
 from otel_tutor.pipeline.genai import (
     INFERENCE,
     ModelCall,
+    is_about_models,
     is_named_like_a_call,
     is_step,
     model_of,
@@ -54,7 +57,7 @@ class _Counted:
     place: its thread and task. above: the ids of the spans that it was in. is_asked_by_step: by a tool or an agent in them.
     """
 
-    place: list[Any]
+    place: tuple[Any, ...] | None
     above: tuple[int, ...]
     is_asked_by_step: bool
     scope: Any
@@ -71,18 +74,20 @@ class ModelSpans(SpanProcessor):
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
         self._contexts: WeakKeyDictionary[Span, Context] = WeakKeyDictionary()  # that each began in
-        self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the span above, the thread and task
+        self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the thread and the task
         self._counted: deque[_Counted] = deque(maxlen=_REMEMBERED)
         self._inside: WeakKeyDictionary[Span, dict[str, int]] = WeakKeyDictionary()  # tokens by spans of the same call
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note the span, and what it is in."""
-        if span.instrumentation_scope is None or span.instrumentation_scope.name != _OURS:
+        if not _is_ours(span):
             attempt(self._note, span, parent_context)
+        elif span.kind is not SpanKind.SERVER:  # it may be between spans of libraries; a request is around them all
+            self._open[span.context.span_id] = span
 
     def _note(self, span: Span, parent_context: Context | None) -> None:
         self._open[span.context.span_id] = span
-        self._places[span] = (span.parent and span.parent.span_id, threading.get_ident(), _current_task())
+        self._places[span] = (threading.get_ident(), _current_task())
         self._contexts[span] = context.get_current() if parent_context is None else parent_context
         conversation = context.get_value(CONVERSATION, parent_context)
         if conversation is not None and CONVERSATION not in (span.attributes or {}) and is_about_models(span.attributes):
@@ -110,7 +115,9 @@ class ModelSpans(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Count the call that it is about, if it is about one that is not counted yet, and pass it on."""
-        if span.instrumentation_scope is None or span.instrumentation_scope.name != _OURS:
+        if _is_ours(span):
+            self._open.pop(span.context.span_id, None)
+        else:
             span = attempt(self._account, span) or span
             bare = attempt(_without_content, span, self._captures)
             if bare is None:  # what may hold a student's text is not sent
@@ -136,18 +143,16 @@ class ModelSpans(SpanProcessor):
 
     def _around(self, span: ReadableSpan, operation: str) -> Span | None:
         """The outermost span that is about the same call."""
-        found = None
-        for above in self._above(span):
-            if operation_of(above.attributes) == operation:
-                found = above
-        return found
+        theirs = (above for above in _up_to_step(self._above(span)) if not _is_ours(above))
+        same = [above for above in theirs if operation_of(above.attributes) == operation]
+        return same[-1] if same else None
 
     def _above(self, span: ReadableSpan) -> Iterator[Span]:
-        """The open spans that it is in, as far as the next tool or agent: what that asks is a call by itself."""
+        """The open spans that it is in, the nearest first."""
         parent = span.parent
         for _ in range(_DEEPEST):
             above = self._open.get(parent.span_id) if parent else None
-            if above is None or is_step(above.attributes):
+            if above is None:
                 return
             yield above
             parent = above.parent
@@ -164,6 +169,7 @@ class ModelSpans(SpanProcessor):
         for other in self._all_open():
             if (
                 self._places.get(other) == self._places.get(started)
+                and other.parent == started.parent
                 and (other.start_time or 0) < (started.start_time or 0)
                 and other.instrumentation_scope != started.instrumentation_scope
                 and operation_of(other.attributes) == call.operation
@@ -174,31 +180,31 @@ class ModelSpans(SpanProcessor):
 
     def _repeats(self, started: Span, call: ModelCall) -> bool:
         """Whether a call that was counted lies within this one, of a library that says only at the end what its span is."""
-        _, *here = self._places.get(started) or (None,)
-        for counted in list(self._counted):
-            beside = (
-                counted.place == here
+        within = [
+            counted
+            for counted in list(self._counted)
+            if counted.began >= (started.start_time or 0)
+            and counted.scope != started.instrumentation_scope
+            and counted.call.operation == call.operation
+        ]
+        return any(
+            started.context.span_id in counted.above
+            or (
+                counted.place == self._places.get(started)
                 and not counted.is_asked_by_step
-                and counted.began >= (started.start_time or 0)
                 and call.model in {counted.call.model, ""}
             )
-            is_another_library = counted.scope != started.instrumentation_scope
-            same = is_another_library and counted.call.operation == call.operation
-            if same and (beside or started.context.span_id in counted.above):
-                return True
-        return False
+            for counted in within
+        )
 
     def _remember(self, started: Span, call: ModelCall) -> None:
         """Note that the call is counted, for spans about it that end later."""
-        spans = list(self._above(started))
-        beyond = (spans[-1] if spans else started).parent
-        step = self._open.get(beyond.span_id) if beyond else None
-        _, *place = self._places.get(started) or (None,)
+        above = list(self._above(started))
         self._counted.append(
             _Counted(
-                place=place,
-                above=tuple(span.context.span_id for span in spans),
-                is_asked_by_step=step is not None and is_step(step.attributes),
+                place=self._places.get(started),
+                above=tuple(span.context.span_id for span in _up_to_step(above)),
+                is_asked_by_step=any(is_step(span.attributes) for span in above),
                 scope=started.instrumentation_scope,
                 began=started.start_time or 0,
                 call=call,
@@ -240,6 +246,15 @@ class ModelSpans(SpanProcessor):
         return all(processor.force_flush(timeout_millis) for processor in self._processors)
 
 
+def _is_ours(span: ReadableSpan) -> bool:
+    return span.instrumentation_scope is not None and span.instrumentation_scope.name == _OURS
+
+
+def _up_to_step(spans: Iterable[Span]) -> Iterator[Span]:
+    """Those before the next tool or agent: what that asks is a call by itself."""
+    return itertools.takewhile(lambda span: not is_step(span.attributes), spans)
+
+
 def _current_task() -> int | None:
     try:
         return id(asyncio.current_task())
@@ -248,12 +263,9 @@ def _current_task() -> int | None:
 
 
 def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
-    attributes = without_content(span.attributes, captures=captures)
-    is_about = is_about_models(span.attributes)
-    events = [
-        Event(event.name, without_content(event.attributes, captures=captures, about_models=is_about), event.timestamp)
-        for event in span.events
-    ]
+    bare = functools.partial(without_content, captures=captures, about_models=is_about_models(span.attributes))
+    attributes = bare(span.attributes)
+    events = [Event(event.name, bare(event.attributes), event.timestamp) for event in span.events]
     pairs = zip(events, span.events, strict=True)
     if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
         return span
@@ -261,7 +273,10 @@ def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
 
 
 class CountingSampler(Sampler):
-    """Records calls to models even where the trace is not sampled, and so not sent: they are counted from their spans."""
+    """Records calls to models even where the trace is not sampled, and so not sent: they are counted from their spans.
+
+    Tools and agents are recorded too, since what they ask is a call by itself.
+    """
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler: Final = sampler
@@ -276,9 +291,9 @@ class CountingSampler(Sampler):
         links: Any = None,
         trace_state: Any = None,
     ) -> SamplingResult:
-        """What the sampler decides, but that a call to a model is recorded."""
+        """What the sampler decides, but that a call to a model, a tool or an agent is recorded."""
         result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-        if result.decision is Decision.DROP and (operation_of(attributes) or is_named_like_a_call(name)):
+        if result.decision is Decision.DROP and (is_about_models(attributes) or is_named_like_a_call(name)):
             return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
         return result
 

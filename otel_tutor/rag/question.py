@@ -95,8 +95,7 @@ class Question(Step):
     def guardrail(self, name: str, outcome: str = "passed") -> None:
         """Count a check of the question or the answer against a rule; outcome: "passed", "blocked" or a word of yours."""
         attempt(record_guardrail, name, outcome, self.subject)
-        event = {catalogue.GUARDRAIL.key: to_name(name), catalogue.GUARDRAIL_OUTCOME.key: to_name(outcome)}
-        attempt(self._operation.span.add_event, "guardrail", event)
+        attempt(self._add_guardrail, name, outcome)
 
     def evaluate(
         self, name: str, score: float | None = None, label: str | None = None, explanation: str | None = None
@@ -115,8 +114,15 @@ class Question(Step):
 
     @property
     def reference(self) -> str:
-        """What `otel_tutor.rag.evaluate` and `feedback` need later to find the question: text, fit for a page or a table."""
-        return attempt(reference_of, self._operation.span) or ""
+        """What `otel_tutor.rag.evaluate` and `feedback` need later to find the question: text, fit for a page or a table.
+
+        It is empty before the question begins.
+        """
+        return reference_of(self._operation.span) if hasattr(self, "_operation") else ""
+
+    def _add_guardrail(self, name: str, outcome: str) -> None:
+        event = {catalogue.GUARDRAIL.key: to_name(name), catalogue.GUARDRAIL_OUTCOME.key: to_name(outcome)}
+        self._operation.span.add_event("guardrail", event)
 
     def _evaluate(self, name: str, score: float | None, label: str | None, explanation: str | None) -> None:
         with self._operation.active():

@@ -31,7 +31,7 @@ def record_cost(
 
     tokens: those that are known, by type. needed: the types without which the cost of a success is not known.
     """
-    prices: Prices | None = state.prices
+    prices: Prices | None = state.settings.prices if state.settings else None
     if prices is None:
         return None
     name = to_name(model)

@@ -24,7 +24,7 @@ __all__ = [
     "record_retrieval",
 ]
 
-UNKNOWN: Final = Seller()
+_NO_ONE_KNOWN: Final = Seller()
 # What providers say in their own words, in those of the conventions.
 _FINISHES: Final = {
     "end_turn": "stop",
@@ -85,7 +85,7 @@ def record_inference(
     duration: object,
     tokens: Mapping[str, object],
     outcome: object,
-    seller: Seller = UNKNOWN,
+    seller: Seller = _NO_ONE_KNOWN,
 ) -> float | None:
     """One call to a model; returns what it cost, if that is known.
 
@@ -105,21 +105,19 @@ def record_inference(
 
 def _record_tokens(model: object, tokens: Mapping[str, object]) -> dict[str, float]:
     """Record the tokens of a call by type, and return those that are numbers."""
-    known = {}
-    for token_type in TOKEN_TYPES:
-        if (given := tokens.get(token_type)) is not None:
-            number = measurement(catalogue.MODEL_TOKENS, given)
-            if number is not None:
-                known[token_type] = number
-                of_type = labels((catalogue.MODEL, model), (catalogue.TOKEN_TYPE, token_type))
-                add(catalogue.MODEL_TOKEN_COUNT, number, of_type)
-                if token_type in {"input", "output"}:
-                    record(catalogue.MODEL_TOKENS, number, of_type)
+    given = {kind: tokens[kind] for kind in TOKEN_TYPES if tokens.get(kind) is not None}
+    numbers = {kind: measurement(catalogue.MODEL_TOKENS, number) for kind, number in given.items()}
+    known = {kind: number for kind, number in numbers.items() if number is not None}
+    for kind, number in known.items():
+        of_type = labels((catalogue.MODEL, model), (catalogue.TOKEN_TYPE, kind))
+        add(catalogue.MODEL_TOKEN_COUNT, number, of_type)
+        if kind in {"input", "output"}:  # the others are parts of these
+            record(catalogue.MODEL_TOKENS, number, of_type)
     return known
 
 
 def record_embeddings(
-    model: object, duration: object, input_tokens: object, outcome: object, seller: Seller = UNKNOWN
+    model: object, duration: object, input_tokens: object, outcome: object, seller: Seller = _NO_ONE_KNOWN
 ) -> float | None:
     """One request for embeddings; returns what it cost, if that is known. None for a number says that it is not known."""
     of_model = (catalogue.MODEL, model)

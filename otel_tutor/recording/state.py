@@ -4,6 +4,7 @@ Every module reads and writes the one `state`. `reset()` forgets what was seen; 
 and then takes the steps that were registered with `on_fork`, in the order of `ForkStep`.
 """
 
+import contextlib
 import logging
 import operator
 import os
@@ -42,7 +43,6 @@ class _State:
         self.lock = threading.RLock()  # held by configure() and shutdown()
         self.settings: Any = None
         self.captures = False  # telemetry stays in memory, for tests
-        self.prices: Any = None  # of models, or None: then no cost is recorded
         self.providers: Any = None
         self.meter_provider: Any = None  # of our instruments; None for the process's
         self.tracer_provider: Any = None  # of our spans; likewise
@@ -83,7 +83,7 @@ class _State:
         self.may_log_message: dict[tuple[str, str], RateLimit] = {}  # of the SDK, by logger and message
         # Calls to models that libraries traced, by trace and model, which the app may record as well; the latest only.
         # Searches in vector stores are among them.
-        self.counted_calls: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self.counted_calls: OrderedDict[tuple[int, str], list[None]] = OrderedDict()
         self.uncounted: dict[str, Any] = {}  # by collection of a vector store, what counts its documents at the next export
         self.counting: Any = None  # the thread that counts them
         self.lost = dict.fromkeys(("traces", "metrics", "logs"), 0)  # records that could not be sent, by signal
@@ -106,17 +106,19 @@ class _State:
 
     def note_counted(self, trace_id: int, model: str) -> None:
         """Note that a call to a model in this trace was counted from the span of a library."""
-        self.counted_calls[trace_id, model] = self.counted_calls.pop((trace_id, model), 0) + 1
+        # Threads note at the same time. Each step is one that no thread interrupts, so no lock is held over a fork.
+        self.counted_calls.setdefault((trace_id, model), []).append(None)
         while len(self.counted_calls) > _COUNTED_CALLS:
-            self.counted_calls.popitem(last=False)
+            with contextlib.suppress(KeyError):  # another thread took the last
+                self.counted_calls.popitem(last=False)
 
     def take_counted(self, trace_id: int, model: str) -> bool:
         """Whether such a call is there that the app has not recorded as well; it has now."""
-        key = (trace_id, model)
-        number = self.counted_calls.pop(key, 0)
-        if number > 1:
-            self.counted_calls[key] = number - 1
-        return number > 0
+        notes = self.counted_calls.get((trace_id, model), [])
+        with contextlib.suppress(IndexError):
+            notes.pop()
+            return True
+        return False
 
     def reset(self, read: Callable[[], object]) -> None:
         """Forget what was seen, the results of health checks included; for tests.

@@ -228,6 +228,9 @@ def test_a_changed_burn_factor_moves_the_red_line_and_its_description(copy: Path
         ("target: 0.95", "target: 95", r"objective api-latency: target 95.0 is not between 0 and 1"),
         ("target: 0.95", "goal: 0.95", r"'target' is missing"),
         ("histogram: rag_r", "histogram: r", r"there are none, it is no histogram"),
+        ("cost_per_day: 10", "cost_per_day: none", r"cost_per_day 'none' is not a number above 0"),
+        ("cost_per_day: 10", "cost_per_day: 0", r"cost_per_day 0 is not a number above 0"),
+        ("cost_per_day", "cost_per_month", r"'cost_per_day' is missing"),
         ("factor: 6", "faktor: 6", r"unexpected keyword argument 'faktor'"),
     ],
 )

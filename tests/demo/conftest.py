@@ -10,9 +10,15 @@ from starlette.testclient import TestClient
 from otel_tutor.demo.app import create_app
 from otel_tutor.demo.embedding import EmbeddingModel
 from otel_tutor.demo.faults import Faults
+from otel_tutor.demo.model_server import Library
 from otel_tutor.demo.settings import Settings
 from otel_tutor.demo.store import load_model, open_engine
 from otel_tutor.testing import Capture
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    return Library.train()
 
 
 @pytest.fixture

@@ -14,11 +14,6 @@ SCHEMA = {"type": "object", "properties": {"pupil": {"type": "string"}}}
 GEMINI = "/v1beta/models/model-x"
 
 
-@pytest.fixture(scope="module")
-def library() -> Library:
-    return Library.train()
-
-
 @pytest.fixture
 def account() -> Account:
     return Account()

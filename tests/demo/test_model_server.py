@@ -36,11 +36,6 @@ LOOK_UP: ChatCompletionToolParam = {
 
 
 @pytest.fixture(scope="module")
-def library() -> Library:
-    return Library.train()
-
-
-@pytest.fixture(scope="module")
 def url(library: Library) -> Iterator[str]:
     with serving_model(library) as url:
         yield url

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx2
 import openai
 import pytest
@@ -74,6 +75,16 @@ def test_a_time_out_and_a_server_that_is_away_are_attempts(captured: Capture, ur
         ask(f"http://127.0.0.1:{unused_ports()['app']}", retries=0)
 
     assert attempts(captured) == {"timeout": 1, "error": 1}
+
+
+def test_an_attempt_that_is_cancelled_is_no_failure(captured: Capture, url: str) -> None:
+    async def leave() -> None:
+        with anyio.move_on_after(0.2):
+            await ask_async(url, "slow=60")
+
+    asyncio.run(leave())
+
+    assert attempts(captured) == {"cancelled": 1}
 
 
 def test_a_call_after_a_failure_is_a_retry_only_in_the_same_place(captured: Capture, url: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["ABSENT", "CASES", "IN_BLOCKS", "NO_TOKENS", "PACKAGES", "PROGRAMS", "TRACED_BY"]
+__all__ = ["ABSENT", "CASES", "NO_TOKENS", "PACKAGES", "PROGRAMS", "TRACED_BY"]
 
 CASES: Final = ("plain", "stream", "left", "tools", "embeddings", "rate limit", "error", "time-out")
 # Of each client, what an environment needs beside it.
@@ -192,5 +192,3 @@ index.as_query_engine(llm=llm()).query(TEXT)
         },
     ),
 }
-# By hand, in a block: what the client returns says its tokens.
-IN_BLOCKS: Final = ("plain", "stream", "error", "time-out")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from otel_tutor.demo.model_server import Account
-from tests.models.clients import ABSENT, CASES, IN_BLOCKS, NO_TOKENS, PACKAGES, PROGRAMS, TRACED_BY
+from tests.models.clients import ABSENT, CASES, NO_TOKENS, PACKAGES, PROGRAMS, TRACED_BY
 from tests.models.test_models import START, run, served, totals
 from tests.support.environments import environment
 from tests.support.receiver import Receiver, values
@@ -26,25 +26,31 @@ def failing(call, error):
 pieces, response = (), None
 """
 FREE = "\nfor piece in pieces:\n    pass\n"
-BLOCK = """
-def answer(act):
-    with observe_question(TEXT, "physics") as question:
-        act(question)
+FAILING_BLOCK = """
+def failing(call, error):  # the failure has to pass the block
+    call()
 
-def plain(question):
-    with question.generation("model-x") as generation:
-        {plain}
-        generation.read(response)
-
-def stream(question):
-    {stream}
+try:
+    with observe_question(TEXT, "physics") as question, question.generation("model-x"):
+        {call}
+except Exception:
+    pass
+"""
+BLOCKS = {
+    "plain": """
+with observe_question(TEXT, "physics") as question, question.generation("model-x") as generation:
+    {call}
+    generation.read(response)
+""",
+    "stream": """
+with observe_question(TEXT, "physics") as question:
+    {call}
     for piece in question.generation("model-x").stream(pieces):
         pass
-
-def failed(question):
-    with question.generation("model-x"):
-        {failed}
-"""
+""",
+    "error": FAILING_BLOCK,
+    "time-out": FAILING_BLOCK,
+}
 FAILS = {"error", "time-out"}
 SEVERAL = "several"
 PREFIX = "openai/"  # what litellm is asked for
@@ -93,7 +99,8 @@ def test_what_is_counted_is_what_was_served(
     outcomes = {"error": {"error"}, "time-out": {"error"}, "left": {"success", "cancelled"}}.get(case, {"success"})
     chats = chats_of(account)
     counted = totals(arrived, "gen_ai.client.operations", "gen_ai.request.model", "tutor.outcome")
-    assert {name.removeprefix(PREFIX): count for (name, _), count in counted.items()} == chats
+    assert served(account, "calls", "kind"), "the program has called nothing"
+    assert Counter(name.removeprefix(PREFIX) for name, _ in counted.elements()) == chats
     assert {outcome for _, outcome in counted} <= outcomes
     if case != "left" and (client, case) not in NO_TOKENS:  # whose tokens the client never gets
         tokens = totals(arrived, "gen_ai.client.token.usage", "gen_ai.request.model", "gen_ai.token.type")
@@ -116,18 +123,12 @@ def test_agents_and_tools_have_series_of_their_own(
 
 
 @pytest.mark.parametrize("client", PROGRAMS)
-@pytest.mark.parametrize("case", IN_BLOCKS)
+@pytest.mark.parametrize("case", BLOCKS)
 def test_a_call_by_hand_is_what_was_served(
     client: str, case: str, traced: Callable[[str, str], Path], model: str, account: Account, arrived: Receiver
 ) -> None:
     start, programs = PROGRAMS[client]
-    failed = programs[case] if case in FAILS else "pass"
-    block = BLOCK.format(plain=programs["plain"], stream=programs["stream"], failed=failed)
-    act = {"plain": "plain", "stream": "stream"}.get(case, "failed")
-    program = program_of(start) + block + f"\nanswer({act})\n"
-    if case in FAILS:  # the failure has to pass the block
-        program = program.replace("def failing(call, error):\n    try:", "def failing(call, error):\n    call()\n    try:")
-        program = program.replace(f"answer({act})", f"try:\n    answer({act})\nexcept Exception:\n    pass")
+    program = program_of(start) + BLOCKS[case].format(call=programs[case])
     run(traced(client, "by hand"), program, model, "by hand", arrived)
 
     outcome = "error" if case in FAILS else "success"

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -15,10 +17,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Decision
 from opentelemetry.trace import SpanKind
 
+import otel_tutor
 from otel_tutor.monitoring import metrics_collector
-from otel_tutor.pipeline.model_spans import CountingSampler
+from otel_tutor.pipeline.model_spans import CountingSampler, ModelSpans
 from otel_tutor.pipeline.signals import Metrics
-from otel_tutor.prices import Prices
 from otel_tutor.rag import observe_question
 from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture
@@ -183,6 +185,60 @@ def test_what_a_tool_asks_inside_a_call_is_a_call_by_itself(captured: Capture) -
     assert calls(captured) == 2
 
 
+TOOL: Library = ("langchain", "execute_tool search", {"gen_ai.operation.name": "execute_tool"}, {})
+
+
+@pytest.mark.parametrize(("around", "number"), [((OPENTELEMETRY,), 1), ((OPENTELEMETRY, TOOL), 2)], ids=["call", "tool"])
+def test_a_span_by_hand_between_those_of_libraries_changes_no_count(
+    captured: Capture, around: tuple[Library, ...], number: int
+) -> None:
+    with traced_by(*around), trace_operation("mine"), traced_by(OPENLLMETRY):
+        pass
+
+    assert calls(captured) == number
+
+
+def test_what_a_tool_asks_is_counted_where_the_trace_is_not_sampled(captured: Capture) -> None:
+    provider = TracerProvider(CountingSampler(ALWAYS_OFF))
+    provider.add_span_processor(ModelSpans([]))
+    with ExitStack() as spans:
+        for scope, name, start, rest in (OPENTELEMETRY, TOOL, OPENLLMETRY):
+            span = provider.get_tracer(scope).start_as_current_span(name, attributes={**start, **rest})
+            spans.enter_context(span)
+
+    assert calls(captured) == 2
+
+
+def test_calls_that_threads_note_at_once_are_all_noted(captured: Capture) -> None:
+    def note() -> None:
+        for _ in range(10_000):
+            state.note_counted(1, "gpt-x")
+
+    threads = [threading.Thread(target=note) for _ in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # many chances for one to come between the steps of another
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+    taken = sum(state.take_counted(1, "gpt-x") for _ in range(50_000))
+    assert taken == 40_000
+
+
+def test_parameters_that_were_cut_are_no_failure(captured: Capture, caplog: pytest.LogCaptureFixture) -> None:
+    scope, name, start, rest = OPENINFERENCE
+    cut = {**rest, "llm.invocation_parameters": '{"model": "gp', "llm.model_name": "gpt-x"}
+    with traced_by((scope, name, start, cut)):
+        pass
+
+    assert calls(captured) == 1
+    assert "was not recorded" not in caplog.text
+
+
 def test_a_call_that_fails_is_an_error_and_no_latency(captured: Capture) -> None:
     with pytest.raises(TimeoutError), observe_question("why?", "physics"), traced_by(OPENINFERENCE):
         raise TimeoutError
@@ -280,7 +336,7 @@ def test_what_an_app_measures_of_its_models_by_itself_is_exported() -> None:
     assert [family.scope.scope.name for family, _ in Metrics(100).split(data)] == ["my_app"]
 
 
-PRICES = Prices.read({"currency": "EUR", "models": {"*": {"input": 1, "output": 2}}}, "prices")
+PRICES = {"currency": "EUR", "models": {"*": {"input": 1, "output": 2}}}
 DETAILS: dict[str, dict[str, Any]] = {
     "opentelemetry": {
         "gen_ai.usage.cache_read.input_tokens": 100,
@@ -320,12 +376,8 @@ def test_what_a_library_says_beyond_the_two_sums_is_counted(captured: Capture, c
 
 
 @LIBRARIES
-def test_a_call_that_a_library_traces_has_its_cost(
-    captured: Capture, monkeypatch: pytest.MonkeyPatch, library: Library
-) -> None:
-    monkeypatch.setattr(
-        state, "prices", Prices.read({"currency": "EUR", "models": {"gpt-x": {"input": 1, "output": 2}}}, "")
-    )
+def test_a_call_that_a_library_traces_has_its_cost(captured: Capture, library: Library) -> None:
+    otel_tutor.configure(prices=PRICES)
     with observe_question("Why?", "physics"), traced_by(library):
         pass
 
@@ -343,8 +395,8 @@ def test_a_cost_that_a_library_guesses_is_not_passed_on(captured: Capture) -> No
     assert "gen_ai.usage.cost" not in (call.attributes or {})
 
 
-def test_embeddings_cost_by_what_they_read(captured: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "prices", Prices.read({"currency": "EUR", "models": {"*": {"input": 1, "output": 2}}}, ""))
+def test_embeddings_cost_by_what_they_read(captured: Capture) -> None:
+    otel_tutor.configure(prices=PRICES)
     start = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "emb-x"}
     with traced_by(
         ("opentelemetry.instrumentation.genai.openai", "embeddings emb-x", start, {"gen_ai.usage.input_tokens": 7})

@@ -146,11 +146,13 @@ def test_it_says_when_prometheus_is_away_and_recovers(asked: Running) -> None:
 
 def test_one_frame_is_printed_for_a_log(asked: Running, command: list[str]) -> None:
     environment = {**os.environ, "OTEL_TUTOR_DATA": str(asked.stack.data), "COLUMNS": "100"}
+    assert wait_for(lambda: asked.backends.query("job:model_cost:sum1d > 0"), bool, seconds=60)
     answer = subprocess.run([*command, "top", "--once"], capture_output=True, text=True, check=False, env=environment)
 
     assert answer.returncode == 0, answer.stderr
     assert [title for title in TITLES if title not in answer.stdout] == []
     assert "budgets left:" in answer.stdout
+    assert re.search(r"cost of models: tutor \S+ USD of 10 a day", answer.stdout)
 
 
 ANSI = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
