@@ -1,6 +1,6 @@
 """The public API as a type checker sees it: mypy reads this file in strict mode, and it runs as well."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterator
 from typing import Any, assert_type
 
 from opentelemetry.trace import Span
@@ -73,8 +73,8 @@ def test_a_question_and_its_steps_are_typed() -> None:
             assert_type(retrieval, Retrieval)
         with question.generation("model", "int8", 12) as generation:
             assert_type(generation, Generation)
-        assert_type(question.generation("model").stream(pieces()), AsyncIterator[bytes])
-        assert_type(question.generation("model").stream(["a"]), Iterator[str])
+        assert_type(question.generation("model").stream(pieces()), AsyncGenerator[bytes, None])
+        assert_type(question.generation("model").stream(["a"]), Generator[str, None, None])
 
 
 def test_the_single_calls_are_typed() -> None:

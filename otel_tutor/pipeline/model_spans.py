@@ -12,12 +12,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from otel_tutor import catalogue
@@ -26,7 +25,6 @@ from otel_tutor.pipeline.genai import (
     INFERENCE,
     ModelCall,
     is_about_models,
-    is_named_like_a_call,
     is_step,
     model_of,
     of_call,
@@ -37,13 +35,20 @@ from otel_tutor.pipeline.genai import (
 from otel_tutor.pipeline.signals import changed, family_of
 from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.operation import MODEL, Attached, Operation
 from otel_tutor.recording.origin import CONVERSATION
-from otel_tutor.recording.question import record_embeddings, record_finish, record_first_chunk, record_inference
+from otel_tutor.recording.question import (
+    record_call,
+    record_embeddings,
+    record_finish,
+    record_first_chunk,
+    record_inference,
+)
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name
 
-__all__ = ["CountingSampler", "ModelSpans"]
+__all__ = ["ModelSpans"]
 
 _OURS: Final = "otel_tutor"  # the scope of spans that need none of this
 _REMEMBERED: Final = 100  # calls; one that repeats another ends right after it
@@ -73,6 +78,7 @@ class ModelSpans(SpanProcessor):
         self._captures: Final = captures_in_spans()
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
+        self._reclaimed: WeakSet[Span] = WeakSet()  # whose call a block has counted
         self._contexts: WeakKeyDictionary[Span, Context] = WeakKeyDictionary()  # that each began in
         self._places: WeakKeyDictionary[Span, tuple[Any, ...]] = WeakKeyDictionary()  # the thread and the task
         self._counted: deque[_Counted] = deque(maxlen=_REMEMBERED)
@@ -113,6 +119,14 @@ class ModelSpans(SpanProcessor):
             self._blocks[max(beside, key=lambda span: span.start_time or 0)] = block
             block.leave_to_library()
 
+    def reclaim(self, block: Operation) -> None:
+        """Have `block`, which was left, count its call if no library has: some never end the span of such a stream."""
+        unended = [span for span, around in list(self._blocks.items()) if around is block]
+        for span in unended:
+            if span.end_time is None and operation_of(span.attributes) == INFERENCE:
+                self._reclaimed.add(span)
+                block.take_back()
+
     def on_end(self, span: ReadableSpan) -> None:
         """Count the call that it is about, if it is about one that is not counted yet, and pass it on."""
         if _is_ours(span):
@@ -135,7 +149,7 @@ class ModelSpans(SpanProcessor):
         around = self._around(span, call.operation) or self._beside(started, call)
         if around is not None:
             self._inside.setdefault(around, {}).update({**call.tokens, **self._inside.pop(started, {})})
-        if around is not None or self._repeats(started, call):
+        if around is not None or started in self._reclaimed or self._repeats(started, call):
             return changed(span, attributes=without_call(span.attributes or {}))
         cost = self._count(span, call, started)
         name, attributes = of_call(span, call, cost)
@@ -234,6 +248,10 @@ class ModelSpans(SpanProcessor):
                 if call.first_chunk is not None:
                     block.recorded_by_app.add("first chunk")
                 quantization = (getattr(block.span, "attributes", None) or {}).get(catalogue.QUANTIZATION.key, quantization)
+                if not tokens and outcome == SUCCESS and not block.has_ended:  # the block may know them at its end
+                    block.calls_without_tokens.append((call.model, call.seller))
+                    record_call(call.model, quantization, call.seconds, outcome)
+                    return None
             return record_inference(call.model, quantization, call.seconds, tokens, outcome, call.seller)
 
     def shutdown(self) -> None:
@@ -270,33 +288,3 @@ def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
     if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
         return span
     return changed(span, attributes=attributes, events=events)
-
-
-class CountingSampler(Sampler):
-    """Records calls to models even where the trace is not sampled, and so not sent: they are counted from their spans.
-
-    Tools and agents are recorded too, since what they ask is a call by itself.
-    """
-
-    def __init__(self, sampler: Sampler) -> None:
-        self._sampler: Final = sampler
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Any = None,
-        links: Any = None,
-        trace_state: Any = None,
-    ) -> SamplingResult:
-        """What the sampler decides, but that a call to a model, a tool or an agent is recorded."""
-        result = self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-        if result.decision is Decision.DROP and (is_about_models(attributes) or is_named_like_a_call(name)):
-            return SamplingResult(Decision.RECORD_ONLY, attributes, result.trace_state)
-        return result
-
-    def get_description(self) -> str:
-        """As of the sampler that decides."""
-        return self._sampler.get_description()

@@ -15,15 +15,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import Span
 
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import export_logs
-from otel_tutor.pipeline.model_spans import CountingSampler, ModelSpans
+from otel_tutor.pipeline.model_spans import ModelSpans
+from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.neighbours import Neighbours
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.values import ValidLogs
-from otel_tutor.recording.operation import Operation
 from otel_tutor.settings import Settings
 
 __all__ = ["Exporters", "Providers"]
@@ -71,7 +70,7 @@ class Providers:
     logger: LoggerProvider
     exporters: Exporters
     neighbours: Neighbours
-    adopt_call: Callable[[Operation, Span], None]  # of `ModelSpans`
+    model_spans: ModelSpans
     _ours: Sequence[Any]  # providers whose resource and life are ours
     _parts: Sequence[_Part]
     _detach_logging: Callable[[], None] = field(default=lambda: None)
@@ -105,7 +104,7 @@ class Providers:
         logger.add_log_record_processor(valid_logs)
         ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
         parts = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
-        return cls(tracer, meter, logger, exporters, neighbours, model_spans.adopt, ours, parts)
+        return cls(tracer, meter, logger, exporters, neighbours, model_spans, ours, parts)
 
     def make_global(self) -> None:
         """Make these the process's providers where it has none, and have stdlib logging write to ours."""

@@ -1,6 +1,6 @@
 """An answer being written by a model: in a block, or piece by piece."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from opentelemetry.trace import SpanKind
@@ -11,10 +11,13 @@ from otel_tutor.rag.step import Step, set_count
 from otel_tutor.recording import clock
 from otel_tutor.recording.cost import COST, USAGE
 from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.operation import GENERATION, MODEL, Operation
-from otel_tutor.recording.question import record_chunk, record_finish, record_first_chunk, record_inference
+from otel_tutor.recording.outcome import CANCELLED
+from otel_tutor.recording.question import record_chunk, record_finish, record_first_chunk, record_inference, record_usage
 from otel_tutor.recording.state import state
 from otel_tutor.recording.stream import EitherStream, stream_of
+from otel_tutor.recording.tokenizer import StreamedText
 from otel_tutor.recording.usage import finish_reason_of, tokens_of
 from otel_tutor.recording.values import to_count, to_name, to_text
 from otel_tutor.tracing import FINISH_REASONS, OPERATION, PROVIDER, chat_with, model_attributes
@@ -45,6 +48,7 @@ class Generation(Step):
         quantization_type: str,
         input_tokens: int | None,
         attributes: Mapping[str, object],
+        tokenizer: object = None,
     ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens: int | None = None
@@ -53,21 +57,25 @@ class Generation(Step):
         self.reasoning_tokens: int | None = None
         self.finish_reason: str | None = None
         self._attributes = attributes  # of the span of the call
+        self._tokenizer = tokenizer
+        self._text: StreamedText | None = None
         self._question = question
         self._model = (model_name, quantization_type)
         self._last_piece: float | None = None
         self._first_chunk: float | None = None
 
     @overload
-    def stream(self, pieces: AsyncIterable[T]) -> AsyncIterator[T]: ...
+    def stream(self, pieces: AsyncIterable[T]) -> AsyncGenerator[T, None]: ...
     @overload
-    def stream(self, pieces: Iterable[T]) -> Iterator[T]: ...
+    def stream(self, pieces: Iterable[T]) -> Generator[T, None, None]: ...
     def stream(self, pieces: Any) -> Any:
         """The same pieces, observed: time to the first, and the end, whether it comes by itself or the client goes away.
 
-        The model is asked from this moment on; iterate the result once, here or in the response that is returned.
+        The model is asked from this moment on; iterate the result once, here or in the response that is returned. Closing
+        it closes `pieces`.
         """
         self._question._streams += 1
+        attempt(self._note_tokenizer, pieces)
         # A step begins inside the question, wherever its pieces are asked for.
         run = _Streamed(self)
         observed: Any = (attempt(stream_of, pieces) or EitherStream)(pieces, lambda: run, self._piece)
@@ -104,9 +112,17 @@ class Generation(Step):
             setattr(self, f"{kind}_tokens", max(before, number))  # the counts of a stream grow, and some start again at 0
         self.finish_reason = to_text(finish_reason_of(response)) or self.finish_reason
 
+    def _note_tokenizer(self, pieces: object) -> None:
+        # The streamers of transformers have that of their model.
+        tokenizer = getattr(pieces, "tokenizer", None) if self._tokenizer is None else self._tokenizer
+        if tokenizer is not None:
+            self._text = StreamedText(tokenizer)
+
     def _piece(self, piece: object) -> None:
         if type(piece) is not str:
             self.read(piece)
+        if self._text is not None:
+            attempt(self._text.add, piece)
         now = clock.now()
         if self._last_piece is None:
             self._first_chunk = self._call.elapsed()
@@ -122,11 +138,16 @@ class Generation(Step):
     def _record(self, seconds: float, _: BaseException | None) -> None:
         if self._first_chunk is not None and "first chunk" not in self._call.recorded_by_app:
             attempt(record_first_chunk, self._model[0], self._first_chunk)
+        if self._call.outcome == CANCELLED and state.model_spans is not None:
+            attempt(state.model_spans.reclaim, self._call)
+        if self._text is not None and self.output_tokens is None and self._call.outcome == SUCCESS:
+            self.output_tokens = attempt(self._text.count)  # of a stream that was left, no one knows what the model wrote
+        tokens = {kind: getattr(self, f"{kind}_tokens") for kind in TOKEN_TYPES}
+        attempt(self._record_usage, tokens)
         if "call" in self._call.recorded_by_app:  # the library's span is about the call
             attempt(self._call.span.update_name, f"call {to_name(self._model[0])}")
             return
         attempt(self._call.span.set_attribute, OPERATION, "chat")
-        tokens = {kind: getattr(self, f"{kind}_tokens") for kind in TOKEN_TYPES}
         if "inference" not in self._call.recorded_by_app:
             provider = self._attributes[PROVIDER]
             seller = Seller(provider=None if provider is None else to_name(provider))
@@ -139,6 +160,12 @@ class Generation(Step):
         for kind, number in tokens.items():
             set_count(self._call.span, USAGE[kind], number)
 
+    def _record_usage(self, tokens: Mapping[str, object]) -> None:
+        """Record the tokens that a library did not say of its call. Of several calls, no one knows whose they are."""
+        calls = self._call.calls_without_tokens
+        for model, seller in calls:
+            record_usage(model, tokens if len(calls) == 1 else {}, SUCCESS, seller)
+
 
 class _Streamed:
     """A generation that runs as long as its stream."""
@@ -146,8 +173,8 @@ class _Streamed:
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
         self._generation._operation = generation._begin()
-        if state.adopt_call is not None:
-            attempt(state.adopt_call, generation._call, generation._question._operation.span)
+        if state.model_spans is not None:
+            attempt(state.model_spans.adopt, generation._call, generation._question._operation.span)
         self._ended = False
 
     def active(self) -> Any:

@@ -78,11 +78,14 @@ class Question(Step):
         provider: str | None = None,
         prompt: str | None = None,
         prompt_version: str | None = None,
+        tokenizer: object = None,
     ) -> Generation:
         """Observe the writing of the answer by a model: in a `with` block, or as a stream.
 
         provider: who serves the model, e.g. "openai", as in `gen_ai.provider.name`; None for one in this process.
         prompt, prompt_version: which template the prompt is made from; they are on the span of the call.
+        tokenizer: the model's, which counts the tokens of a stream that does not say them: one of transformers, tokenizers
+            or tiktoken, or a function from a text to its tokens. A streamer of transformers has it already.
         """
         attributes = {
             PROVIDER: provider,
@@ -90,7 +93,7 @@ class Question(Step):
             "gen_ai.prompt.name": prompt,
             "gen_ai.prompt.version": prompt_version,
         }
-        return Generation(self, model_name, quantization_type, input_tokens, attributes)
+        return Generation(self, model_name, quantization_type, input_tokens, attributes, tokenizer)
 
     def guardrail(self, name: str, outcome: str = "passed") -> None:
         """Count a check of the question or the answer against a rule; outcome: "passed", "blocked" or a word of yours."""

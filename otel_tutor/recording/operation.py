@@ -64,7 +64,7 @@ class Operation:
     values: what its context has beside them, by key.
     """
 
-    __slots__ = ("_context", "_ended", "_on_end", "_started", "outcome", "recorded_by_app", "span")
+    __slots__ = ("_context", "_ended", "_on_end", "_started", "calls_without_tokens", "outcome", "recorded_by_app", "span")
 
     def __init__(
         self,
@@ -84,12 +84,22 @@ class Operation:
         self._on_end = on_end
         self._ended = False
         self.outcome = SUCCESS  # once it has ended: "success", "cancelled" or "error"
+        self.calls_without_tokens: Final[list[tuple[str, Any]]] = []  # that libraries counted: model and who serves it
         self.recorded_by_app: Final[set[str]] = set()  # what need not be recorded again when it ends
         self._started = clock.now()
 
     def leave_to_library(self) -> None:
         """Note that an instrumented library traces and counts this call to a model."""
         self.recorded_by_app.update(("inference", "call"))
+
+    def take_back(self) -> None:
+        """Note that no library traces and counts this call."""
+        self.recorded_by_app.difference_update(("inference", "call"))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has."""
+        return self._ended
 
     def active(self) -> AbstractContextManager[None]:
         """The operation as the current one, for as long as its own code runs."""

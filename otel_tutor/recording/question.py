@@ -12,6 +12,7 @@ from otel_tutor.recording.values import to_name, to_number
 
 __all__ = [
     "record_activity",
+    "record_call",
     "record_chunk",
     "record_embeddings",
     "record_empty",
@@ -22,6 +23,7 @@ __all__ = [
     "record_quality",
     "record_query",
     "record_retrieval",
+    "record_usage",
 ]
 
 _NO_ONE_KNOWN: Final = Seller()
@@ -91,6 +93,12 @@ def record_inference(
 
     tokens: by type. None for a number of them, or for the duration of a failure, says that it is not known.
     """
+    record_call(model, quantization, duration, outcome)
+    return record_usage(model, tokens, outcome, seller)
+
+
+def record_call(model: object, quantization: object, duration: object, outcome: object) -> None:
+    """One call to a model, whose usage is recorded apart from it."""
     of_model = (catalogue.MODEL, model), (catalogue.QUANTIZATION, quantization)
     succeeded = count_attempt(catalogue.MODEL_CALLS, outcome, *of_model)
     if succeeded or duration is not None:
@@ -99,6 +107,10 @@ def record_inference(
             record(catalogue.MODEL_OPERATION, number, labels(*of_model, (catalogue.OUTCOME, outcome)))
             if succeeded:
                 record(catalogue.MODEL_INFERENCE, number, labels(*of_model))
+
+
+def record_usage(model: object, tokens: Mapping[str, object], outcome: object, seller: Seller) -> float | None:
+    """The tokens of a call that is recorded, and their cost; returns the cost, if that is known."""
     known = _record_tokens(model, tokens)
     return attempt(record_cost, model, known, outcome, seller, needed=("input", "output"))
 

@@ -49,7 +49,7 @@ class _State:
         self.logger_provider: Any = None  # of our events; likewise
         self.counted_scopes: set[str] = set()  # first words of the scopes whose spans of calls to models were counted
         self.instrumentations_chosen = False  # which installed ones start
-        self.adopt_call: Any = None  # has a call that a library traces found for a block that it is not in
+        self.model_spans: Any = None  # which library traces the call of a block
         self.lease: Any = None  # the lock on this process's number
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed

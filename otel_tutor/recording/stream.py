@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
@@ -67,6 +68,24 @@ class Stream(_ObservedIterator, Generator[T, Any, Any]):
         error = _error(typ, val, tb)
         return self._step(lambda inner: getattr(inner, "throw", _refuse)(error))
 
+    def close(self) -> None:
+        """End it where it is, as left, and close what it iterates: the streams of model clients hold a connection."""
+        if self._run is None:
+            self._close_inner()
+            return
+        with self._run.active():
+            try:
+                self._close_inner()
+            except BaseException as error:
+                self._run.end(error)
+                raise
+        self._run.end(GeneratorExit())
+
+    def _close_inner(self) -> None:
+        for opened in (self._iterator, self._inner):
+            if (close := getattr(opened, "close", None)) is not None:
+                close()
+
     def _step(self, resume: Callable[[Any], T]) -> T:
         run = self.start()
         with run.active():
@@ -103,6 +122,25 @@ class AsyncStream(_ObservedIterator, AsyncGenerator[T, Any]):
         """Raise in it, as in an async generator."""
         error = _error(typ, val, tb)
         return await self._async_step(lambda inner: getattr(inner, "athrow", _refuse_async)(error))
+
+    async def aclose(self) -> None:
+        """End it where it is, as left, and close what it iterates: the streams of model clients hold a connection."""
+        if self._run is None:
+            await self._aclose_inner()
+            return
+        with self._run.active():
+            try:
+                await self._aclose_inner()
+            except BaseException as error:
+                self._run.end(error)
+                raise
+        self._run.end(GeneratorExit())
+
+    async def _aclose_inner(self) -> None:
+        for opened in (self._iterator, self._inner):
+            close = getattr(opened, "aclose", None) or getattr(opened, "close", None)
+            if close is not None and inspect.isawaitable(closing := close()):
+                await closing
 
     async def _async_step(self, resume: Callable[[Any], Awaitable[T]]) -> T:
         run = self.start()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from otel_tutor.recording.values import to_count
 
-__all__ = ["finish_reason_of", "tokens_of"]
+__all__ = ["finish_reason_of", "text_of", "tokens_of"]
 
 # By type of token, the ways to it from the object that has the usage; the first that leads to a number counts.
 _OPENAI: Final = {
@@ -49,6 +49,8 @@ _FINISHES: Final = (
     "response_metadata.stop_reason",
     "raw.choices.0.finish_reason",
 )
+# Of a piece of a stream: OpenAI (chat, older completions), Anthropic, OpenAI (responses), Ollama, LangChain, Google.
+_TEXTS: Final = ("choices.0.delta.content", "choices.0.text", "delta.text", "delta", "message.content", "content", "text")
 
 
 def tokens_of(response: object) -> dict[str, int | float]:
@@ -67,6 +69,13 @@ def tokens_of(response: object) -> dict[str, int | float]:
 def finish_reason_of(response: object) -> object:
     """Why the model ended, in its provider's words; None where it has not, or does not say."""
     return next((reason for way in _FINISHES if (reason := _follow(response, way)) is not None), None)
+
+
+def text_of(piece: object) -> str:
+    """What a piece of a stream adds to the answer; empty where it adds nothing."""
+    if isinstance(piece, str):
+        return piece
+    return next((text for way in _TEXTS if isinstance(text := _follow(piece, way), str)), "")
 
 
 def _is_anthropic(usage: object) -> bool:

@@ -36,18 +36,28 @@ try:
 except Exception:
     pass
 """
-BLOCKS = {
-    "plain": """
+WHOLE_BLOCK = """
 with observe_question(TEXT, "physics") as question, question.generation("model-x") as generation:
     {call}
     generation.read(response)
-""",
+"""
+BLOCKS = {
+    "plain": WHOLE_BLOCK,
     "stream": """
 with observe_question(TEXT, "physics") as question:
     {call}
     for piece in question.generation("model-x").stream(pieces):
         pass
 """,
+    "left": """
+with observe_question(TEXT, "physics") as question:
+    {call}
+    stream = question.generation("model-x").stream(pieces)
+    next(stream)
+    stream.close()
+""",
+    "tools": WHOLE_BLOCK,
+    "rate limit": WHOLE_BLOCK,
     "error": FAILING_BLOCK,
     "time-out": FAILING_BLOCK,
 }

@@ -19,7 +19,8 @@ from opentelemetry.trace import SpanKind
 
 import otel_tutor
 from otel_tutor.monitoring import metrics_collector
-from otel_tutor.pipeline.model_spans import CountingSampler, ModelSpans
+from otel_tutor.pipeline.model_spans import ModelSpans
+from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.signals import Metrics
 from otel_tutor.rag import observe_question
 from otel_tutor.recording.state import state
@@ -261,6 +262,39 @@ def test_a_stream_that_begins_before_its_block_is_counted_once(captured: Capture
 
     assert calls(captured) == 1
     assert_tokens_of_one_call(captured)
+
+
+def test_a_stream_that_is_left_is_counted_by_its_block_if_its_library_does_not_end_it(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question:
+        span = trace.get_tracer(OPENTELEMETRY[0]).start_span("chat gpt-x", attributes=OPENTELEMETRY[2])
+        stream = question.generation("gpt-x").stream(iter(["because", "of", "waves"]))
+        next(stream)
+        stream.close()
+    assert calls(captured, status="cancelled") == calls(captured) == 1
+
+    span.end()  # later, as the client's stream is collected
+    assert calls(captured) == 1
+
+
+def test_tokens_that_a_library_does_not_say_are_those_of_its_block(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question, question.generation("gpt-x") as generation:
+        with traced_by((*OPENTELEMETRY[:3], {})):
+            pass
+        generation.input_tokens, generation.output_tokens = 120, 30
+
+    assert calls(captured) == 1
+    assert_tokens_of_one_call(captured)
+
+
+def test_whose_the_tokens_of_a_block_are_is_not_guessed(captured: Capture) -> None:
+    with observe_question("why?", "physics") as question, question.generation("gpt-x") as generation:
+        for _ in range(2):
+            with traced_by((*OPENTELEMETRY[:3], {})):
+                pass
+        generation.input_tokens, generation.output_tokens = 120, 30
+
+    assert calls(captured) == 2
+    assert captured.count("model_token_count") == 0
 
 
 def test_a_call_that_is_recorded_by_hand_as_well_counts_once(captured: Capture) -> None:

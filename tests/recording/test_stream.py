@@ -179,3 +179,68 @@ def test_what_cannot_be_iterated_asynchronously_fails_in_the_first_step(run: Run
     with pytest.raises(LookupError, match="no words"):
         asyncio.run(read())
     assert run.ends == [LookupError]
+
+
+class ClientStream:
+    """A stream as model clients have it: iterated by a generator, closed by a method of its own."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.closed_before_the_end = run, False
+
+    def __iter__(self) -> Iterator[str]:
+        return words()
+
+    def close(self) -> None:
+        self.closed_before_the_end = not self.run.ends
+
+
+def test_the_stream_of_a_client_is_closed_before_its_run_ends(run: Run) -> None:
+    inner = ClientStream(run)
+    stream = Stream(inner, lambda: run)
+    next(stream)
+    stream.close()
+
+    assert inner.closed_before_the_end
+    assert run.ends == [GeneratorExit]
+
+
+def test_the_async_stream_of_a_client_is_closed_before_its_run_ends(run: Run) -> None:
+    class AsyncClientStream(ClientStream):
+        def __aiter__(self) -> AsyncIterator[str]:
+            return async_words()
+
+        async def close(self) -> None:  # type: ignore[override]  # as openai's is
+            super().close()
+
+    async def leave() -> None:
+        stream = AsyncStream(inner, lambda: run)
+        await anext(stream)
+        await stream.aclose()
+
+    inner = AsyncClientStream(run)
+    asyncio.run(leave())
+
+    assert inner.closed_before_the_end
+    assert run.ends == [GeneratorExit]
+
+
+def test_a_stream_that_cannot_be_closed_fails_as_its_client_does(run: Run) -> None:
+    class Broken(ClientStream):
+        def close(self) -> None:
+            raise ConnectionError("gone")
+
+    stream = Stream(Broken(run), lambda: run)
+    next(stream)
+    with pytest.raises(ConnectionError, match="gone"):
+        stream.close()
+
+    assert run.ends == [ConnectionError]
+
+
+def test_closing_what_has_not_begun_begins_nothing(run: Run) -> None:
+    stream, async_stream = Stream(words(), lambda: run), AsyncStream(async_words(), lambda: run)
+    stream.close()
+    asyncio.run(async_stream.aclose())
+
+    assert list(stream) == []
+    assert (run.steps, run.ends) == (1, [None])
