@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["ABSENT", "CASES", "NO_TOKENS", "PACKAGES", "PROGRAMS", "TRACED_BY"]
+__all__ = ["ABSENT", "CASES", "NO_TOKENS", "PACKAGES", "PROGRAMS", "SEVERAL_CALLS", "TRACED_BY"]
 
 CASES: Final = ("plain", "stream", "left", "tools", "embeddings", "rate limit", "error", "time-out")
 # Of each client, what an environment needs beside it.
@@ -41,6 +41,8 @@ ABSENT: Final = {
     ("llama-index", "embeddings"): "its embeddings are packages of their own",
     ("llama-index", "left"): "it keeps the connection of a stream that is closed",
 }
+# What a block is not, which is one call.
+SEVERAL_CALLS: Final = {("langchain", "tools"): "an agent calls again", ("llama-index", "tools"): "an engine may call again"}
 # Whose tokens of embeddings are not known: the library does not say them, or the server does not say them to its client.
 NO_TOKENS: Final = {("ollama", "embeddings"), ("google-genai", "embeddings")}
 _TEXT = 'TEXT = ASKED[0]["content"]\n'
@@ -63,7 +65,10 @@ def ask(fault="", timeout=30, **options):
             "plain": "response = ask()",
             "stream": "pieces = ask(stream=True)",
             "left": "stream = ask(stream=True); next(stream); stream.close()",
-            "tools": "assert ask(messages=[{'role': 'user', 'content': 'look_up Ada'}], tools=[TOOL]).message.tool_calls",
+            "tools": """
+response = ask(messages=[{"role": "user", "content": "look_up Ada"}], tools=[TOOL])
+assert response.message.tool_calls
+""",
             "embeddings": "ollama.Client(host=address).embed(model='emb-x', input=['light', 'water'])",
             "error": "failing(lambda: ask('500'), ollama.ResponseError)",
             "time-out": "failing(lambda: ask('slow=2', timeout=0.3), httpx.ReadTimeout)",
@@ -95,10 +100,11 @@ ANY = types.ToolConfig(function_calling_config=types.FunctionCallingConfig(mode=
             "stream": "pieces = client().models.generate_content_stream(model='model-x', contents=TEXT)",
             "tools": """
 config = types.GenerateContentConfig(tools=[types.Tool(function_declarations=[LOOK_UP])], tool_config=ANY)
-assert ask(config=config).function_calls
+response = ask(config=config)
+assert response.function_calls
 """,
             "embeddings": "client().models.embed_content(model='emb-x', contents=['light', 'water'])",
-            "rate limit": "ask('429-once', 30_000, 3)",
+            "rate limit": "response = ask('429-once', 30_000, 3)",
             "error": "failing(lambda: ask('500'), errors.ServerError)",
             "time-out": "failing(lambda: ask('slow=2', 300), httpx.TimeoutException)",
         },
@@ -119,13 +125,13 @@ def ask(fault="", **options):
             "plain": "response = ask()",
             "stream": "pieces = ask(stream=True, stream_options={'include_usage': True})",
             "tools": """
-answer = ask(messages=[{"role": "user", "content": "look_up Ada"}], tools=[TOOL])
-assert answer.choices[0].message.tool_calls
+response = ask(messages=[{"role": "user", "content": "look_up Ada"}], tools=[TOOL])
+assert response.choices[0].message.tool_calls
 """,
             "embeddings": """
 litellm.embedding(model="openai/emb-x", input=["light", "water"], api_base=address + "/v1", api_key="none")
 """,
-            "rate limit": "ask('429-once', max_retries=2)",
+            "rate limit": "response = ask('429-once', max_retries=2)",
             "error": "failing(lambda: ask('500'), litellm.InternalServerError)",
             "time-out": "failing(lambda: ask('slow=2', timeout=0.3), litellm.Timeout)",
         },
@@ -158,7 +164,7 @@ OpenAIEmbeddings(model="emb-x", base_url=address + "/v1", api_key="none", check_
     ["light", "water"]
 )
 """,
-            "rate limit": "llm('429-once', max_retries=2).invoke(TEXT)",
+            "rate limit": "response = llm('429-once', max_retries=2).invoke(TEXT)",
             "error": "failing(lambda: llm('500').invoke(TEXT), openai.InternalServerError)",
             "time-out": "failing(lambda: llm('slow=2', timeout=0.3).invoke(TEXT), openai.APITimeoutError)",
         },
@@ -186,7 +192,7 @@ MESSAGES = [ChatMessage(role="user", content=TEXT)]
 index = SummaryIndex.from_documents([Document(text="Violet light has a short wavelength.")])
 index.as_query_engine(llm=llm()).query(TEXT)
 """,
-            "rate limit": "llm('429-once', max_retries=3).chat(MESSAGES)",
+            "rate limit": "response = llm('429-once', max_retries=3).chat(MESSAGES)",
             "error": "failing(lambda: llm('500').chat(MESSAGES), openai.InternalServerError)",
             "time-out": "failing(lambda: llm('slow=2', timeout=0.3).chat(MESSAGES), openai.APITimeoutError)",
         },

