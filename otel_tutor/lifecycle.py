@@ -205,7 +205,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     built = pipeline.Providers.build(settings, exporters or pipeline.make_exporters(settings), make_resource(), neighbours)
     built.make_global()
     state.meter_provider, state.tracer_provider, state.logger_provider = built.meter, built.tracer, built.logger
-    state.model_spans = built.model_spans
+    state.tracer, state.model_spans = built.own_tracer, built.model_spans
     tracer.cache_clear()
     line, is_to_fix = neighbours.describe(settings)
     if line:

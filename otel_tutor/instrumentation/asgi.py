@@ -10,6 +10,7 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import anyio.to_thread
 from opentelemetry.trace import Span, SpanKind, StatusCode
@@ -143,10 +144,9 @@ class _Request:
             record_exception(self.span, failure)
 
     def _measure(self, route: str | None, status: int, elapsed: float) -> None:
-        labels = _labels(self.method, route)
         if self.streamed and self.first_byte is not None:
-            attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, labels, self.context)
-        recorder(catalogue.HTTP_DURATION)(elapsed, {**labels, catalogue.STATUS_CODE.key: status}, self.context)
+            attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, _labels(self.method, route), self.context)
+        recorder(catalogue.HTTP_DURATION)(elapsed, _labels(self.method, route, status), self.context)
 
 
 def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
@@ -197,6 +197,9 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
         request.finish()
 
 
+_OBSERVERS: Final = {"http": _observe_request, "websocket": observe_connection}
+
+
 class TelemetryMiddleware:
     """Measure and trace every HTTP request and WebSocket of `app`; everything else passes through untouched."""
 
@@ -212,7 +215,7 @@ class TelemetryMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, self._until_the_end(send))
             return
-        observe = {"http": _observe_request, "websocket": observe_connection}.get(scope["type"])
+        observe = _OBSERVERS.get(scope["type"])
         if observe is None or DESTINATION in scope or scope.get(FASTAPI) is not None:
             await self.app(scope, receive, send)  # or it has its one owner, however often the app is wrapped
             return
@@ -252,9 +255,10 @@ def observe_requests_in_progress() -> None:
     observe_connections()
 
 
-def _labels(method: str, route: str | None) -> Labels:
-    labels = {catalogue.METHOD.key: method}
-    return labels if route is None else {**labels, catalogue.ROUTE.key: route}
+@functools.lru_cache(maxsize=4096)  # those in use; methods, routes and statuses are limited
+def _labels(method: str, route: str | None, status: int | None = None) -> Labels:
+    labels = {catalogue.METHOD.key: method, catalogue.ROUTE.key: route, catalogue.STATUS_CODE.key: status}
+    return {key: value for key, value in labels.items() if value is not None}
 
 
 def _count_requests() -> Iterable[tuple[float, Labels]]:

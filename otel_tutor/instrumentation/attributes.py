@@ -21,7 +21,11 @@ def request_attributes(scope: Scope) -> dict[str, Any]:
 
     A query string and a client's address can identify a student; the service is operated without them.
     """
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    agent = b""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value
+            break
     server = scope.get("server")
     common = _common(
         _text(scope["method"]),

@@ -10,6 +10,7 @@ from opentelemetry.trace import Span
 
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.origin import ENDPOINT
+from otel_tutor.recording.state import state
 
 __all__ = ["context_inside", "remote_context", "request_span"]
 
@@ -34,18 +35,37 @@ class _Headers(Getter[Headers]):
 
 
 _HEADERS: Final = _Headers()
+# Headers of W3C and B3. Other propagators look for headers by a prefix.
+_EXACT: Final = {"traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"}
+_EMPTY: Final = Context()
+_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # key of the context
 _REQUEST: Final = "otel_tutor.request"  # key of the context
 
 
 def remote_context(headers: Headers) -> Context:
     """The context that a caller's headers carry; an empty one where they carry none, or none that can be read."""
+    fields = _fields()
+    for name, _ in headers:
+        if not fields or name.lower() in fields:
+            break
+    else:
+        return _EMPTY  # most requests carry none, and to extract nothing takes the time of a short query
     return attempt(propagate.extract, headers, Context(), _HEADERS) or Context()
+
+
+def _fields() -> frozenset[bytes]:
+    """The headers without which the propagators extract nothing; empty where that is not known of one of them."""
+    propagator = propagate.get_global_textmap()
+    known: tuple[object, frozenset[bytes]] = state.propagation
+    if known[0] is not propagator:
+        fields = propagator.fields
+        known = state.propagation = propagator, frozenset(map(str.encode, fields)) if fields <= _EXACT else frozenset()
+    return known[1]
 
 
 def context_inside(span: Span, remote: Context, endpoint: Callable[[], object]) -> Context:
     """What code inside a request sees: what surrounds it here, then what its caller sent, its span and its route."""
-    own = {_REQUEST: span, ENDPOINT: endpoint}
-    return trace.set_span_in_context(span, Context({**context.get_current(), **remote, **own}))
+    return Context({**context.get_current(), **remote, _SPAN: span, _REQUEST: span, ENDPOINT: endpoint})
 
 
 def request_span() -> Span | None:

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from otel_tutor import catalogue
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import limit_cardinality
+from otel_tutor.recording.state import state
 
 __all__ = ["DESTINATION", "PROBES", "Destination", "probe", "will_reach_probe"]
 
@@ -26,6 +27,7 @@ PROBES: Final = ("/health", "/health/ready", "/health/live")  # paths of `health
 _PROBE: Final = "__otel_tutor_probe__"  # attribute of an endpoint
 
 _LEFT_BY_ROUTING: Final = {"app_root_path", "endpoint", "fastapi", "path_params", "route"}
+_REMEMBERED: Final = 10_000  # routes of all apps: no process has more, but one that makes routes as it runs
 _DEEPEST: Final = 50  # middleware around one app: an attribute `app` may lead in a circle
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
@@ -131,9 +133,18 @@ def _as_left(scope: Scope, app: object) -> _Place | None:
     included: Any = (scope.get("fastapi") or {}).get("effective_route_context")
     if getattr(included, "original_route", None) is route and included.endpoint is endpoint:
         return _Place(included.path_format, endpoint)
-    if id(route) in map(id, getattr(_router(app), "routes", ())):
-        return _Place(route.path_format, endpoint)
-    return None
+    return _Place(route.path_format, endpoint) if _belongs(route, app) else None
+
+
+def _belongs(route: object, app: object) -> bool:
+    """Whether the app itself has the route. That it has is remembered: a large app has hundreds."""
+    key = id(app), id(route)
+    if key in state.routes:
+        return True
+    belongs = any(route is own for own in getattr(_router(app), "routes", ()))
+    if belongs and len(state.routes) < _REMEMBERED:
+        state.routes[key] = app, route  # held, so that their ids stay theirs
+    return belongs
 
 
 class _Search:

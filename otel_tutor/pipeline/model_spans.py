@@ -86,9 +86,14 @@ class ModelSpans(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Note the span, and what it is in."""
-        if not _is_ours(span):
+        if _is_ours(span):
+            self.note_own(span)
+        else:
             attempt(self._note, span, parent_context)
-        elif span.kind is not SpanKind.SERVER:  # it may be between spans of libraries; a request is around them all
+
+    def note_own(self, span: Any) -> None:
+        """Note a span of this package: it may be between spans of libraries. A request is around them all."""
+        if span.kind is not SpanKind.SERVER:
             self._open[span.context.span_id] = span
 
     def _note(self, span: Span, parent_context: Context | None) -> None:
@@ -130,13 +135,20 @@ class ModelSpans(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Count the call that it is about, if it is about one that is not counted yet, and pass it on."""
         if _is_ours(span):
+            self.on_end_of_own(span)
+            return
+        span = attempt(self._account, span) or span
+        bare = attempt(_without_content, span, self._captures)
+        if bare is not None:  # what may hold a student's text is not sent
+            self._pass_on(bare)
+
+    def on_end_of_own(self, span: ReadableSpan) -> None:
+        """Pass on a span of this package, whose calls are counted by hand."""
+        if span.kind is not SpanKind.SERVER:
             self._open.pop(span.context.span_id, None)
-        else:
-            span = attempt(self._account, span) or span
-            bare = attempt(_without_content, span, self._captures)
-            if bare is None:  # what may hold a student's text is not sent
-                return
-            span = bare
+        self._pass_on(span)
+
+    def _pass_on(self, span: ReadableSpan) -> None:
         for processor in self._processors:
             processor.on_end(span)
 

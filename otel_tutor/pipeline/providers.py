@@ -12,16 +12,17 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExp
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.model_spans import ModelSpans
-from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.neighbours import Neighbours
+from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
+from otel_tutor.pipeline.tracer import LightTracer, OwnProvider
 from otel_tutor.pipeline.values import ValidLogs
 from otel_tutor.settings import Settings
 
@@ -70,6 +71,7 @@ class Providers:
     logger: LoggerProvider
     exporters: Exporters
     neighbours: Neighbours
+    own_tracer: LightTracer | None
     model_spans: ModelSpans
     _ours: Sequence[Any]  # providers whose resource and life are ours
     _parts: Sequence[_Part]
@@ -98,13 +100,14 @@ class Providers:
         valid_logs = ValidLogs(settings.log_value_limit, logs)
         if neighbours.logger:
             neighbours.logger.join([valid_logs])
-        tracer = joined_tracer or _tracer_provider(settings, exporters, resource, [model_spans])
+        own_tracer = None if joined_tracer else _light_tracer(settings, exporters, resource, model_spans)
+        tracer = joined_tracer if own_tracer is None else own_tracer.provider
         meter = joined_meter or MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
         logger.add_log_record_processor(valid_logs)
         ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
-        parts = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
-        return cls(tracer, meter, logger, exporters, neighbours, model_spans, ours, parts)
+        parts: list[Any] = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
+        return cls(tracer, meter, logger, exporters, neighbours, own_tracer, model_spans, ours, parts)
 
     def make_global(self) -> None:
         """Make these the process's providers where it has none, and have stdlib logging write to ours."""
@@ -155,15 +158,12 @@ class Providers:
         self._stoppers = [_Stopper(part.shutdown) for part in self._parts]
 
 
-def _tracer_provider(
-    settings: Settings, exporters: Exporters, resource: Resource, processors: Iterable[SpanProcessor]
-) -> TracerProvider:
+def _light_tracer(settings: Settings, exporters: Exporters, resource: Resource, spans: ModelSpans) -> LightTracer:
     limits = SpanLimits(max_attribute_length=settings.value_limit, max_span_attribute_length=settings.span_value_limit)
-    tracer = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
-    tracer.sampler = CountingSampler(tracer.sampler)
-    for processor in processors:
-        tracer.add_span_processor(processor)
-    return tracer
+    provider = OwnProvider(resource=resource, shutdown_on_exit=False, id_generator=exporters.ids, span_limits=limits)
+    provider.sampler = CountingSampler(provider.sampler)
+    provider.add_own_processor(spans)
+    return LightTracer(provider, spans, limits)
 
 
 class _Stopper(threading.Thread):

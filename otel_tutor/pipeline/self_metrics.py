@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["sdk_self_metrics"]
+__all__ = ["counts_every_span", "sdk_self_metrics"]
 
 _VARIABLE: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
@@ -25,3 +25,8 @@ def sdk_self_metrics() -> Iterator[None]:
         yield
     finally:
         del os.environ[_VARIABLE]
+
+
+def counts_every_span() -> bool:
+    """Whether the environment has the SDK count spans as they start and end."""
+    return os.environ.get(_VARIABLE, "").strip().lower() == "true"

@@ -11,13 +11,16 @@ import functools
 import inspect
 import logging
 import math
+import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from time import time_ns
+from types import SimpleNamespace
 from typing import Any, Final
 
 import opentelemetry.sdk.trace
@@ -29,7 +32,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import Histogram as SDKHistogram
-from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     ConsoleMetricExporter,
@@ -65,6 +68,7 @@ __all__ = [
 ]
 
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
+_Waiting = tuple[float, int, Mapping[str, Any], SpanContext | None]  # value, time, attributes, the span of its exemplar
 Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
 
 # Scale 4 makes a bucket 4.4 % wide, and 640 of them span twelve decades: 1 µs to 11 days, or 1 to 10^12 tokens. A histogram
@@ -73,6 +77,10 @@ _MAX_SCALE: Final = 4
 _MAX_BUCKETS: Final = 640
 
 _OTLP_EXPORTERS: Final = (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)
+
+# Measurements of one series that wait to be added up: at most 100 KB, and a millisecond of work.
+_MANY: Final = 500
+_EXEMPLARS: Final = 20  # of them; the SDK keeps as many of a series until the next export
 
 _log: Final = logging.getLogger("otel_tutor")
 
@@ -135,7 +143,8 @@ def _remembering(histogram: Any, known: Remembered) -> Recorder:
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
     consumer = histogram._measurement_consumer
-    should_sample = consumer._sdk_config.exemplar_filter.should_sample
+    exemplar_filter = consumer._sdk_config.exemplar_filter
+    samples_traces = type(exemplar_filter) is TraceBasedExemplarFilter
 
     def record(value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
         key = tuple(attributes.items())
@@ -147,12 +156,19 @@ def _remembering(histogram: Any, known: Remembered) -> Recorder:
             return
         within = within or context.get_current()
         now = time_ns()
-        measurement = object.__new__(Measurement)  # without the check of attributes that were checked before
-        measurement.__dict__.update(
-            value=value, time_unix_nano=now, instrument=histogram, context=within, attributes=attributes
-        )
-        sample = should_sample(value, now, attributes, within)
+        span = trace.get_current_span(within).get_span_context()
+        if samples_traces:
+            sample = span.is_valid and span.trace_flags.sampled
+        else:
+            sample = exemplar_filter.should_sample(value, now, attributes, within)
         for aggregation in aggregations:
+            if (wait := getattr(aggregation, "wait", None)) is not None:
+                wait((value, now, attributes, span if sample else None))
+                continue
+            measurement = object.__new__(Measurement)  # without the check of attributes that were checked before
+            measurement.__dict__.update(
+                value=value, time_unix_nano=now, instrument=histogram, context=within, attributes=attributes
+            )
             aggregation.aggregate(measurement, sample)
 
     return record
@@ -199,16 +215,19 @@ def _records_as_the_sdk_does() -> bool:
 
 def _exports(recorder: Callable[[Any], Recorder], temporality: AggregationTemporality) -> list[object]:
     """What two exports have of measurements inside a sampled span, exemplars included and times left out."""
-    scratch = _Scratch(InMemoryMetricReader(preferred_temporality={SDKHistogram: temporality}))
+    aggregation: dict[type, Any] = {SDKHistogram: histogram_aggregation()}
+    scratch = _Scratch(
+        InMemoryMetricReader(preferred_temporality={SDKHistogram: temporality}, preferred_aggregation=aggregation)
+    )
     record = recorder(scratch.histogram)
     span = NonRecordingSpan(SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
     exported: list[object] = []
-    for values in ((1.0, 2.0, 3.0), (4.0, 5.0)):
+    for values in ((1.0, 2.0, 0.0, 3.0), (4.0, 4.01, 4.02, 4.03, 5.0)):
         for value in values:
             record(value, {"key": "value"}, trace.set_span_in_context(span))
         point = scratch.point()
-        exemplars = [(exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars]
-        exported.append((dict(point.attributes), point.count, point.sum, list(point.bucket_counts), exemplars))
+        exemplars = sorted((exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars)
+        exported.append((dict(point.attributes), point.count, point.sum, point.min, point.max, _filled(point), exemplars))
     return exported
 
 
@@ -225,6 +244,15 @@ class _Scratch:
         return self.reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0]
 
 
+def _taken(waiting: deque[_Waiting]) -> Iterator[_Waiting]:
+    """Those that are there now, each taken by one thread only."""
+    for _ in range(len(waiting)):
+        try:
+            yield waiting.popleft()
+        except IndexError:
+            return
+
+
 def histogram_aggregation() -> ExponentialBucketHistogramAggregation:
     """How histograms are aggregated: base-2 exponential."""
     aggregation = _steady_aggregation() if is_usable(STEADY_HISTOGRAM) else ExponentialBucketHistogramAggregation
@@ -235,8 +263,54 @@ def histogram_aggregation() -> ExponentialBucketHistogramAggregation:
 def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
     from opentelemetry.sdk.metrics._internal.aggregation import _ExponentialBucketHistogramAggregation
 
+    aggregate: Any = _ExponentialBucketHistogramAggregation.aggregate  # asks a measurement for its value only
+
     class Steady(_ExponentialBucketHistogramAggregation):
+        waiting: deque[_Waiting]
+
+        def wait(self, measurement: _Waiting) -> None:
+            """Add it up later, many at once. It takes no lock: a signal handler may record while its thread holds them."""
+            self.waiting.append(measurement)
+            if len(self.waiting) >= _MANY and self._lock.acquire(blocking=False):
+                self._lock.release()
+                self.add_up()
+
+        def add_up(self) -> None:
+            batch = list(_taken(self.waiting))
+            buckets: dict[object, list[float]] = {}
+            for value, *_ in batch:
+                buckets.setdefault(self._mapping.map_to_index(value) if value > 0 else value, []).append(value)
+            for values in buckets.values():
+                # The SDK makes room for each bucket, and sees the least and the greatest value; the rest is the same bucket.
+                values.sort()
+                ends = {0, len(values) - 1}
+                for end in ends:
+                    aggregate(self, SimpleNamespace(value=values[end]), False)
+                for value in self.not_added(values[1:-1]):
+                    aggregate(self, SimpleNamespace(value=value), False)
+            sampled = [measurement for measurement in batch if measurement[0] and measurement[3]]  # zeros have none
+            for value, now, attributes, span in random.sample(sampled, min(len(sampled), _EXEMPLARS)):
+                within = trace.set_span_in_context(NonRecordingSpan(span or trace.INVALID_SPAN_CONTEXT), Context())
+                exemplar: Any = SimpleNamespace(value=value, time_unix_nano=now, attributes=attributes, context=within)
+                self._sample_exemplar(exemplar, True)
+
+        def not_added(self, values: list[float]) -> list[float]:
+            """Add values of one bucket that is there; returns them where it is not, since it was exported meanwhile."""
+            with self._lock:
+                buckets = self._value_positive
+                if not values or values[0] <= 0 or buckets is None:
+                    return values
+                index = self._mapping.map_to_index(values[0])
+                if not buckets.index_start <= index <= buckets.index_end:
+                    return values
+                place = index - buckets.index_base
+                buckets.increment_bucket(place if place >= 0 else place + len(buckets.counts), len(values))
+                self._count += len(values)
+                self._sum += sum(values)
+                return []
+
         def collect(self, collection_aggregation_temporality: AggregationTemporality, collection_start_nano: int) -> Any:
+            self.add_up()
             with self._lock:
                 only_zeros = self._count and self._count == self._zero_count
                 if only_zeros and collection_aggregation_temporality is AggregationTemporality.CUMULATIVE:
@@ -256,9 +330,10 @@ def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
 
     class SteadyAggregation(ExponentialBucketHistogramAggregation):
         def _create_aggregation(self, *args: Any, **kwargs: Any) -> Any:
-            made = super()._create_aggregation(*args, **kwargs)
+            made: Any = super()._create_aggregation(*args, **kwargs)
             if isinstance(made, _ExponentialBucketHistogramAggregation):
                 made.__class__ = Steady
+                vars(made)["waiting"] = deque()
             return made
 
     return SteadyAggregation
@@ -275,9 +350,14 @@ def _keeps_its_scale() -> bool:
         for value in interval:
             scratch.histogram.record(value)
         point = scratch.point()
-    filled = {point.positive.offset + place for place, count in enumerate(point.positive.bucket_counts) if count}
+    filled = set(_filled(point))
     expected = {math.ceil(math.log2(value) * 2**_MAX_SCALE) - 1 for value in (1e-14, 1e-12, 1e-13)}
     return bool((point.scale, point.count, point.zero_count, filled) == (_MAX_SCALE, 5, 2, expected))
+
+
+def _filled(point: Any) -> dict[int, int]:
+    """The counts of an exponential histogram's point by the index of their bucket."""
+    return {point.positive.offset + place: count for place, count in enumerate(point.positive.bucket_counts) if count}
 
 
 def forget_counts(provider: MeterProvider) -> None:

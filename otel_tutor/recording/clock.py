@@ -14,5 +14,6 @@ def now() -> float:
 
 
 def replace(read: Callable[[], float] | None) -> None:
-    """Replace the clock; with None, by the machine's own again. For tests."""
+    """Replace the clock, that of spans included; with None, by the machine's own again. For tests."""
     state.read_time = read or time.perf_counter
+    state.read_time_ns = time.time_ns if read is None else lambda: int(read() * 1e9)

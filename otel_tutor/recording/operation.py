@@ -51,7 +51,8 @@ OnEnd = Callable[[float, BaseException | None], None]
 @functools.cache
 def tracer() -> trace.Tracer:
     """The tracer of everything that is traced here. Until `configure()`, which clears this cache, it traces nothing."""
-    return trace.get_tracer("otel_tutor", tracer_provider=state.tracer_provider)
+    own: trace.Tracer | None = state.tracer
+    return own or trace.get_tracer("otel_tutor", tracer_provider=state.tracer_provider)
 
 
 class Operation:

@@ -1,0 +1,302 @@
+"""A span that costs little while it is recorded: what an exporter needs of it is made when an exporter asks.
+
+It has the methods of the API and the properties of the SDK's spans, by the same specification. The SDK's own span checks and
+copies each attribute on the request's path, which is most of what it costs:
+https://opentelemetry.io/docs/specs/otel/trace/sdk/
+"""
+
+import logging
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.semconv.attributes import exception_attributes
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span as ApiSpan
+
+from otel_tutor.recording.state import state
+
+if TYPE_CHECKING:
+    from otel_tutor.pipeline.tracer import LightTracer
+
+__all__ = ["LightSpan"]
+
+_PLAIN: Final = frozenset({str, int, float, bool})  # what needs no check
+_KEYS: Final = frozenset({str})
+_UNSET: Final = Status(StatusCode.UNSET)
+
+_log: Final = logging.getLogger("opentelemetry.sdk.trace")  # whose lines are limited to one a minute
+
+
+class LightSpan(ApiSpan, ReadableSpan):
+    """A recording span. Attributes of plain types stay in a dictionary until the span is exported."""
+
+    def __init__(  # the base makes a resource where it is given none, which costs more than the span
+        self,
+        owner: "LightTracer",
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: Mapping[str, Any] | None,
+        start_time: int,
+    ) -> None:
+        self._owner = owner
+        self._name = name
+        self._ids = context
+        self._parent = parent
+        self._kind = kind
+        self._began = start_time
+        self._end_time: int | None = None
+        self._status = _UNSET
+        self._guard = threading.RLock()  # a signal handler may record in the span that its own thread records in
+        self._values: dict[str, Any] | BoundedAttributes = {}
+        self._happened: BoundedList[Event] | None = None  # events
+        self._linked: BoundedList[Link] | None = None
+        if attributes:
+            if _is_plain(attributes) and len(attributes) <= owner.count_limit:
+                self._values = dict(attributes)
+            else:
+                self.set_attributes(attributes)
+
+    # What the SDK's spans have.
+
+    @property
+    def name(self) -> str:
+        """The last that it was given."""
+        return self._name
+
+    @property
+    def context(self) -> SpanContext:
+        """Its ids."""
+        return self._ids
+
+    @property
+    def parent(self) -> SpanContext | None:
+        """The ids of the span it is in; None for the first of a trace."""
+        return self._parent
+
+    @property
+    def kind(self) -> SpanKind:
+        """Its role in a call."""
+        return self._kind
+
+    @property
+    def start_time(self) -> int:
+        """When it began, in nanoseconds since 1970."""
+        return self._began
+
+    @property
+    def end_time(self) -> int | None:
+        """When it ended; None while it is open."""
+        return self._end_time
+
+    @property
+    def status(self) -> Status:
+        """How it went."""
+        return self._status
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Those that are recorded, within the limits."""
+        return MappingProxyType(self._limited())
+
+    @property
+    def dropped_attributes(self) -> int:
+        """How many there are no more."""
+        values = self._values
+        return values.dropped if isinstance(values, BoundedAttributes) else 0
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What happened in it."""
+        return tuple(self._happened or ())
+
+    @property
+    def dropped_events(self) -> int:
+        """How many events there are no more."""
+        return self._happened.dropped if self._happened else 0
+
+    @property
+    def links(self) -> Sequence[Link]:
+        """The spans it is linked to."""
+        return tuple(self._linked or ())
+
+    @property
+    def dropped_links(self) -> int:
+        """How many links there are no more."""
+        return self._linked.dropped if self._linked else 0
+
+    @property
+    def resource(self) -> Resource:
+        """What records it."""
+        recorded_by: Resource = self._owner.resource
+        return recorded_by
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        """The tracer's."""
+        return self._owner.scope
+
+    def to_json(self, indent: int | None = 4) -> str:
+        """As the SDK's spans."""
+        plain = ReadableSpan(
+            name=self._name,
+            context=self._ids,
+            parent=self._parent,
+            resource=self.resource,
+            attributes=dict(self._limited()),
+            events=self.events,
+            links=self.links,
+            kind=self._kind,
+            status=self._status,
+            start_time=self._began,
+            end_time=self._end_time,
+            instrumentation_scope=self.instrumentation_scope,
+        )
+        return str(plain.to_json(indent))
+
+    def _limited(self) -> Mapping[str, Any]:
+        values, longest = self._values, self._owner.length_limit
+        if isinstance(values, BoundedAttributes) or longest is None:
+            return values
+        with self._guard:
+            for key, value in values.items():
+                if type(value) is str and len(value) > longest:
+                    values[key] = value[:longest]
+        return values
+
+    # What the API's spans have.
+
+    def get_span_context(self) -> SpanContext:
+        """Its ids."""
+        return self._ids
+
+    def is_recording(self) -> bool:
+        """Whether it has not ended."""
+        return self._end_time is None
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Record an attribute in the place of one with the same key."""
+        with self._guard:
+            if self._is_late("attribute"):
+                return
+            values = self._values
+            is_plain = type(values) is dict and type(value) in _PLAIN and type(key) is str and key
+            if is_plain and key not in values and len(values) < self._owner.count_limit:
+                values[key] = value
+            else:
+                self._bounded()[key] = value
+
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """Record attributes in the place of those with the same keys."""
+        with self._guard:
+            values = self._values
+            fits = type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit
+            if fits and self._end_time is None and _is_plain(attributes) and values.keys().isdisjoint(attributes):
+                values.update(attributes)
+                return
+            for key, value in attributes.items():
+                self.set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
+        """Record that something happened, in nanoseconds since 1970; now, without a timestamp."""
+        limits = self._owner.limits
+        bounded = self._bounds(limits.max_event_attributes, attributes)
+        event = Event(name=name, attributes=bounded, timestamp=timestamp or state.read_time_ns())
+        with self._guard:
+            if not self._is_late("event"):
+                if self._happened is None:
+                    self._happened = BoundedList(limits.max_events)
+                self._happened.append(event)
+
+    def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
+        """Record that it has to do with another span."""
+        if context is None or not (context.is_valid or attributes or context.trace_state):
+            return
+        limits = self._owner.limits
+        link = Link(context, self._bounds(limits.max_link_attributes, attributes))
+        with self._guard:
+            if not self._is_late("link"):
+                if self._linked is None:
+                    self._linked = BoundedList(limits.max_links)
+                self._linked.append(link)
+
+    def update_name(self, name: str) -> None:
+        """Give it another name."""
+        with self._guard:
+            if not self._is_late("name"):
+                self._name = name
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """State how it went. OK is final, and UNSET changes nothing."""
+        new = status if isinstance(status, Status) else Status(status, description)
+        with self._guard:
+            is_final = self._status.status_code is StatusCode.OK or new.status_code is StatusCode.UNSET
+            if not is_final and not self._is_late("status"):
+                self._status = new
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Mapping[str, Any] | None = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Record an exception as an event of the semantic conventions."""
+        kind = type(exception)
+        own = kind.__module__ in {"builtins", ""}
+        event = {
+            exception_attributes.EXCEPTION_TYPE: kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}",
+            exception_attributes.EXCEPTION_MESSAGE: str(exception),
+            exception_attributes.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(exception)),
+            exception_attributes.EXCEPTION_ESCAPED: str(escaped),
+        }
+        self.add_event("exception", {**event, **(attributes or {})}, timestamp)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End it, in nanoseconds since 1970; now, without a time. Then it is exported."""
+        with self._guard:
+            if self._is_late("end"):
+                return
+            self._end_time = state.read_time_ns() if end_time is None else end_time
+        self._owner.on_end(self)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+        """End it, as failed if an exception left the block."""
+        if error is not None and self.is_recording():
+            self.record_exception(error, escaped=True)
+            self.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+        super().__exit__(kind, error, where)
+
+    def _is_late(self, what: str) -> bool:
+        if self._end_time is None:
+            return False
+        _log.warning("Setting %s on ended span.", what)
+        return True
+
+    def _bounded(self) -> Any:
+        values = self._values
+        if not isinstance(values, BoundedAttributes):
+            values = self._values = BoundedAttributes(
+                self._owner.limits.max_span_attributes, values, immutable=False, max_value_len=self._owner.length_limit
+            )
+        return values
+
+    def _bounds(self, count: int | None, attributes: Mapping[str, Any] | None) -> BoundedAttributes:
+        return BoundedAttributes(count, attributes, max_value_len=self._owner.limits.max_attribute_length)
+
+
+def _is_plain(attributes: Mapping[str, Any]) -> bool:
+    return (
+        _PLAIN.issuperset(map(type, attributes.values()))
+        and _KEYS.issuperset(map(type, attributes))
+        and "" not in attributes
+    )
