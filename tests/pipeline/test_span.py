@@ -31,7 +31,6 @@ LIMITS = SpanLimits(
     max_attribute_length=8,
     max_span_attribute_length=12,
     max_event_attributes=4,
-    max_event_attributes=2,
 )
 RESOURCE = Resource({"service.name": "tutor"})
 OTHER = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED), trace_state=TraceState([("k", "v")]))
