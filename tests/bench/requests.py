@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from tests.bench.apps import ROUTE, fastapi_app, server, starlette_app
 from tests.bench.comparison import added_row
 from tests.bench.processes import Effort, Variant, measure, peers_python
+from tests.bench.registry import Registry
 from tests.bench.table import Row
 from tests.bench.trial import Memory, Nothing, Sink, Trial, ours, plain_sdk
 
@@ -126,23 +127,6 @@ def sentry() -> Trial:
     return _trial(fastapi_app(), Envelopes(), {"transactions": EACH})
 
 
-class _Registry:
-    """The sink of prometheus_client: a sample that counts requests."""
-
-    def __init__(self, registry: Any, name: str, labels: Mapping[str, str]) -> None:
-        self._registry, self._name, self._labels = registry, name, dict(labels)
-        self._before = 0.0
-
-    def drain(self) -> None:
-        """Do nothing: nothing is deferred."""
-
-    def count(self, _: None) -> Mapping[str, float]:
-        """The increase since the last call."""
-        now = self._registry.get_sample_value(self._name, self._labels) or 0.0
-        number, self._before = now - self._before, now
-        return {"requests": number}
-
-
 def instrumentator() -> Trial:
     return _instrumented(starlette_app())
 
@@ -152,13 +136,11 @@ def instrumentator_fastapi() -> Trial:
 
 
 def _instrumented(app: Any) -> Trial:
-    from prometheus_client import CollectorRegistry
     from prometheus_fastapi_instrumentator import Instrumentator
 
-    registry = CollectorRegistry()
-    Instrumentator(registry=registry).instrument(app)
-    labels = {"method": "GET", "status": "2xx", "handler": ROUTE}
-    return _trial(app, _Registry(registry, "http_requests_total", labels), {"requests": EACH})
+    sink = Registry("http_requests_total", {"method": "GET", "status": "2xx", "handler": ROUTE})
+    Instrumentator(registry=sink.registry).instrument(app)
+    return _trial(app, sink, {"http_requests_total": EACH})
 
 
 def exporter() -> Trial:
@@ -168,7 +150,8 @@ def exporter() -> Trial:
     app = starlette_app()
     app.add_middleware(PrometheusMiddleware)
     labels = {"method": "GET", "path": ROUTE, "status_code": "200", "app_name": "starlette"}
-    return _trial(app, _Registry(REGISTRY, "starlette_requests_total", labels), {"requests": EACH})
+    sink = Registry("starlette_requests_total", labels, REGISTRY)
+    return _trial(app, sink, {"starlette_requests_total": EACH})
 
 
 def _trial(app: ASGIApp, sink: Sink, expected: Mapping[str, float]) -> Trial:
