@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.support.environments import environment
 
-__all__ = ["Effort", "LostError", "Times", "Variant", "clean_environment", "measure", "peers_python"]
+__all__ = ["Effort", "LostError", "Times", "Variant", "ask", "clean_environment", "measure", "peers_python", "plain_python", "run_program", "worker"]
 
 REPOSITORY = Path(__file__).parents[2]
 Times = Mapping[str, Sequence[Mapping[str, float]]]
@@ -31,15 +31,22 @@ class LostError(Exception):
 
 @dataclass(frozen=True)
 class Effort:
-    """How often things are measured. starts: processes of each variant, one after the other; rounds: of each process."""
+    """How often things are measured.
+
+    starts: processes of each variant, one after the other; rounds: of each process. programs: runs of a program whose start
+    is what is measured. loads: rounds of load over HTTP or OTLP; seconds: of each.
+    """
 
     starts: int = 3
     rounds: int = 14
+    programs: int = 15
+    loads: int = 7
+    seconds: float = 2.0
 
     @classmethod
     def quick(cls) -> "Effort":
         """Enough to see that it works."""
-        return cls(starts=1, rounds=3)
+        return cls(starts=1, rounds=3, programs=3, loads=2, seconds=1.0)
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,33 @@ def peers_python() -> str:
     return str(environment("bench", "logfire[fastapi]", "sentry-sdk", "uvicorn[standard]"))
 
 
+@lru_cache(maxsize=1)
+def plain_python() -> str:
+    """The interpreter of an environment with otel_tutor as its users have it, without instrumentations of developers."""
+    return str(environment("bench-plain", "prometheus-client", extras="sdk"))
+
+
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
     """The environment without settings of telemetry, and with a data folder of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "LOGFIRE_", "SENTRY_"))}
     return {**kept, "OTEL_TUTOR_DATA": folder, **more}
+
+
+def run_program(python: str, program: str, environ: Mapping[str, str] | None = None) -> Any:
+    """What a program printed last, read as JSON, and in an environment without telemetry's settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = subprocess.run(
+            [python, "-c", program],
+            cwd=folder,
+            env=clean_environment(folder, environ or {}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    if result.returncode:
+        raise LostError(f"a program failed: {result.stderr.strip().splitlines()[-1:]}")
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 @contextmanager
