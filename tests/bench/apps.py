@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
-__all__ = ["ROUTE", "fastapi_app", "server", "starlette_app"]
+__all__ = ["ROUTE", "fastapi_app", "greet", "server", "starlette_app"]
 
 ROUTE = "/hello/{name}"
 

@@ -7,7 +7,6 @@ what else the machine does falls on all of them. Processes are started again som
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,26 +48,30 @@ class Effort:
         return cls(starts=1, rounds=3, programs=3, loads=2, seconds=1.0)
 
 
+# Ours is measured beside no other instrumentation than its own: configure() would start those of developers.
+PEERS = ("prometheus-fastapi-instrumentator", "starlette-exporter", "prometheus-client", "uvicorn[standard]", "sqlalchemy[asyncio]")
+
+
+@lru_cache(maxsize=1)
+def plain_python() -> str:
+    """The interpreter of an environment with otel_tutor, and with peers that do nothing unless they are asked to."""
+    return str(environment("bench-plain", *PEERS, extras="stack,http"))
+
+
+@lru_cache(maxsize=1)
+def peers_python() -> str:
+    """The interpreter of an environment with the peers that bring instrumentations and take over providers."""
+    return str(environment("bench-peers", "logfire[fastapi]", "sentry-sdk", "uvicorn[standard]", extras="stack,http"))
+
+
 @dataclass(frozen=True)
 class Variant:
     """A function of a module without arguments, which returns a Trial, and what it is run with."""
 
     module: str
     name: str
-    python: str = sys.executable
+    python: str = field(default_factory=plain_python)
     environ: Mapping[str, str] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=1)
-def peers_python() -> str:
-    """The interpreter of an environment with the peers that would take over providers or pytest in ours."""
-    return str(environment("bench", "logfire[fastapi]", "sentry-sdk", "uvicorn[standard]"))
-
-
-@lru_cache(maxsize=1)
-def plain_python() -> str:
-    """The interpreter of an environment with otel_tutor as its users have it, without instrumentations of developers."""
-    return str(environment("bench-plain", "prometheus-client", extras="sdk"))
 
 
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
