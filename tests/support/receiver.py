@@ -95,10 +95,10 @@ def values(message: Any) -> dict[str, str]:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """A receiver that runs as long as the block, at `address`."""
+def receiver(*, largest: int = 4 << 20) -> Iterator[Receiver]:
+    """A receiver that runs as long as the block, at `address`; largest: bytes that it takes at once, -1 for any number."""
     kept = Receiver()
-    server = grpc.server(ThreadPoolExecutor(4))
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", largest)])
     add_TraceServiceServicer_to_server(kept.keep(kept.keep_spans, ExportTraceServiceResponse), server)  # type: ignore[no-untyped-call]  # generated
     add_MetricsServiceServicer_to_server(kept.keep(kept.keep_metrics, ExportMetricsServiceResponse), server)  # type: ignore[no-untyped-call]  # generated
     add_LogsServiceServicer_to_server(kept.keep(kept.keep_logs, ExportLogsServiceResponse), server)  # type: ignore[no-untyped-call]  # generated

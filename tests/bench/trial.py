@@ -1,0 +1,131 @@
+"""What is timed, in a process that has nothing else to do, and where what it emits is kept and counted.
+
+Ours and the peers keep it in the same way, in memory: exporters of OpenTelemetry's SDK, or a registry of Prometheus.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk import metrics as kinds
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+__all__ = ["Memory", "Nothing", "Sink", "Trial", "ours", "plain_sdk"]
+
+DELTA = dict.fromkeys((kinds.Counter, kinds.Histogram, kinds.ObservableCounter), AggregationTemporality.DELTA)
+
+
+class Sink(Protocol):
+    """Where a variant's telemetry arrives."""
+
+    def drain(self) -> Any:
+        """Do what was deferred, and return what has arrived since the last call; this is timed."""
+
+    def count(self, drained: Any) -> Mapping[str, float]:
+        """How much of each kind that is: "spans", "logs", measurements by name, names with an exemplar; not timed."""
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """A variant. run: one round. each: what a round does so often. expected: what a round leaves, by its kind, exactly.
+
+    verify: says what is wrong, or nothing, when all rounds are over.
+    """
+
+    run: Callable[[], object]
+    each: int
+    sink: Sink
+    expected: Mapping[str, float]
+    verify: Callable[[], str] = lambda: ""
+    totals: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+
+    def missing(self) -> str:
+        """What did not arrive, or arrived twice; nothing if it is all there."""
+        wrong = [
+            f"{self.totals[kind]:g} instead of {number * self.rounds:g} {kind}"
+            for kind, number in self.expected.items()
+            if self.totals[kind] != number * self.rounds
+        ]
+        return ", ".join([*wrong, *filter(None, [self.verify()])])
+
+
+class Nothing:
+    """The sink of what emits nothing."""
+
+    def drain(self) -> None:
+        """Do nothing."""
+
+    def count(self, _: None) -> Mapping[str, float]:
+        """Nothing arrives."""
+        return {}
+
+
+class Memory:
+    """Exporters in memory, of the SDK that runs in this process."""
+
+    def __init__(self, aggregation: Mapping[type, Any] | None = None) -> None:
+        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        self.reader = InMemoryMetricReader(DELTA, dict(aggregation or {}))
+        self.flush: Sequence[Callable[[], object]] = ()
+
+    def drain(self) -> tuple[Any, Any, Any]:
+        """Have the spans, log records and measurements made, all of each."""
+        for flush in self.flush:
+            flush()
+        spans, logs, data = self.spans.get_finished_spans(), self.logs.get_finished_logs(), self.reader.get_metrics_data()
+        self.spans.clear()
+        self.logs.clear()
+        for span in spans:  # as an exporter would: nothing of it may be left to be made
+            _ = span.name, span.context, span.parent, span.start_time, span.end_time, span.status, span.attributes, span.events
+        return spans, logs, data
+
+    def count(self, drained: tuple[Any, Any, Any]) -> Mapping[str, float]:
+        """Spans, log records, and measurements by instrument."""
+        spans, logs, data = drained
+        counts: Counter[str] = Counter(spans=len(spans), logs=len(logs))
+        counts["logs in a trace"] = sum(bool(log.log_record.trace_id) for log in logs)
+        scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
+        for metric in (metric for scope in scopes for metric in scope.metrics):
+            points = metric.data.data_points
+            counts[metric.name] += sum(getattr(point, "count", None) or getattr(point, "value", 0) for point in points)
+            if any(point.exemplars for point in points):
+                counts[f"exemplars of {metric.name}"] = 1
+        return counts
+
+
+def ours(*, traces: bool = True) -> Memory:
+    """otel_tutor, configured but for an app, with its own settings and random ids; a Collector is not needed."""
+    from otel_tutor import lifecycle
+    from otel_tutor.pipeline import Exporters
+    from otel_tutor.pipeline.upstream import histogram_aggregation
+    from otel_tutor.settings import Settings
+
+    memory = Memory({kinds.Histogram: histogram_aggregation()})
+    spans = [memory.spans] if traces else []
+    lifecycle.start(Settings.read(), Exporters(spans=spans, logs=[memory.logs], reader=memory.reader))
+    running = lifecycle.providers()
+    assert running is not None, "otel_tutor is switched off in this environment"
+    memory.flush = (running.tracer.force_flush, running.logger.force_flush)
+    return memory
+
+
+def plain_sdk(aggregation: Mapping[type, Any] | None = None) -> Memory:
+    """The SDK as its documentation sets it up: batches, global providers; explicit buckets unless told otherwise."""
+    memory = Memory(aggregation)
+    tracer, logger = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
+    tracer.add_span_processor(BatchSpanProcessor(memory.spans))
+    logger.add_log_record_processor(BatchLogRecordProcessor(memory.logs))
+    trace.set_tracer_provider(tracer)
+    metrics.set_meter_provider(MeterProvider([memory.reader], shutdown_on_exit=False))
+    _logs.set_logger_provider(logger)
+    memory.flush = (tracer.force_flush, logger.force_flush)
+    return memory
