@@ -110,8 +110,8 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing recorder skips the end of a request's span",
         file="instrumentation/asgi.py",
-        old="            attempt(self._measure, route, status, elapsed)\n" + ENDS_WHATEVER_FAILS,
-        new="            self._measure(route, status, elapsed)\n" + ENDS_AT_LAST,
+        old="            attempt(self._record, error, elapsed)\n" + ENDS_WHATEVER_FAILS,
+        new="            self._record(error, elapsed)\n" + ENDS_AT_LAST,
     ),
     Mutation(
         name="a failing recorder skips the end of a connection's span",
@@ -122,8 +122,22 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing measurement of the first byte loses the duration",
         file="instrumentation/asgi.py",
-        old="attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, labels, self.context)",
-        new="recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, labels, self.context)",
+        old="attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, _labels(self.method, route), self.context)",
+        new="recorder(catalogue.HTTP_FIRST_BYTE)(self.first_byte, _labels(self.method, route), self.context)",
+    ),
+    Mutation(
+        name="measurements that wait are not exported",
+        file="pipeline/upstream.py",
+        old="            self.add_up()\n            with",
+        new="            with",
+        tests="tests/pipeline/test_cached_recording.py",
+    ),
+    Mutation(
+        name="a processor of the app gets light spans",
+        file="pipeline/tracer.py",
+        old="        self.is_shared = True\n",
+        new="",
+        tests="tests/pipeline/test_span.py",
     ),
     Mutation(
         name="a failing measurement loses the next",

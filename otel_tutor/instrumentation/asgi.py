@@ -106,14 +106,22 @@ class _Request:
         state.requests.pop(id(self), None)
         if attempt(self.destination.is_probe):
             return  # a span that is not ended is never sent
-        status, failure = attempt(self._judge, error) or (SERVER_ERROR, error)
         try:
-            route = attempt(self.destination.label)
-            attempt(self._count_bytes, route)
-            attempt(self._describe_span, route, status, failure)
-            attempt(self._measure, route, status, elapsed)
+            attempt(self._record, error, elapsed)
         finally:
             attempt(self.span.end)
+
+    def _record(self, error: BaseException | None, elapsed: float) -> None:
+        route = self.destination.label()
+        try:
+            status, failure = self._judge(error)
+        except Exception as failed:  # of an exception that cannot be read
+            log_internal_error(failed)
+            status, failure = SERVER_ERROR, error
+        try:
+            self._measure(route, status, elapsed)
+        finally:
+            self._describe_span(route, status, failure)
 
     def _judge(self, error: BaseException | None) -> tuple[int, BaseException | None]:
         """The status that reached the client, or what its absence means, and what the service is to blame for."""
@@ -125,11 +133,6 @@ class _Request:
         if isinstance(error, HTTPException):
             return int(error.status_code), None  # what stands outside will answer with it
         return (SERVER_ERROR if error is None or failure is not None else CLIENT_GONE), failure
-
-    def _count_bytes(self, route: str | None) -> None:
-        traffic = state.traffic.setdefault((self.method, route), [0, 0])
-        traffic[0] += self.received
-        traffic[1] += self.sent
 
     def _describe_span(self, route: str | None, status: int, failure: BaseException | None) -> None:
         attributes: dict[str, str | int] = {catalogue.STATUS_CODE.key: status}
@@ -144,6 +147,9 @@ class _Request:
             record_exception(self.span, failure)
 
     def _measure(self, route: str | None, status: int, elapsed: float) -> None:
+        traffic = state.traffic.setdefault((self.method, route), [0, 0])
+        traffic[0] += self.received
+        traffic[1] += self.sent
         if self.streamed and self.first_byte is not None:
             attempt(recorder(catalogue.HTTP_FIRST_BYTE), self.first_byte, _labels(self.method, route), self.context)
         recorder(catalogue.HTTP_DURATION)(elapsed, _labels(self.method, route, status), self.context)

@@ -61,7 +61,8 @@ class LightSpan(ApiSpan, ReadableSpan):
         self._happened: BoundedList[Event] | None = None  # events
         self._linked: BoundedList[Link] | None = None
         if attributes:
-            if _is_plain(attributes) and len(attributes) <= owner.count_limit:
+            # Those of a request are made here, from what is checked.
+            if len(attributes) <= owner.count_limit and (kind is SpanKind.SERVER or _is_plain(attributes)):
                 self._values = dict(attributes)
             else:
                 self.set_attributes(attributes)

@@ -158,7 +158,7 @@ def _remembering(histogram: Any, known: Remembered) -> Recorder:
         now = time_ns()
         span = trace.get_current_span(within).get_span_context()
         if samples_traces:
-            sample = span.is_valid and span.trace_flags.sampled
+            sample = span.trace_flags.sampled and span.is_valid
         else:
             sample = exemplar_filter.should_sample(value, now, attributes, within)
         for aggregation in aggregations:
