@@ -13,15 +13,12 @@ from opentelemetry.sdk import metrics as kinds
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 __all__ = ["Memory", "Nothing", "Sink", "Trial", "ours", "plain_sdk"]
-
-DELTA = dict.fromkeys((kinds.Counter, kinds.Histogram, kinds.ObservableCounter), AggregationTemporality.DELTA)
-
 
 class Sink(Protocol):
     """Where a variant's telemetry arrives."""
@@ -74,7 +71,8 @@ class Memory:
 
     def __init__(self, aggregation: Mapping[type, Any] | None = None) -> None:
         self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
-        self.reader = InMemoryMetricReader(DELTA, dict(aggregation or {}))
+        self.reader = InMemoryMetricReader(preferred_aggregation=dict(aggregation or {}))  # totals, as OTLP exports them
+        self._totals: Counter[str] = Counter()
         self.flush: Sequence[Callable[[], object]] = ()
 
     def drain(self) -> tuple[Any, Any, Any]:
@@ -93,12 +91,15 @@ class Memory:
         spans, logs, data = drained
         counts: Counter[str] = Counter(spans=len(spans), logs=len(logs))
         counts["logs in a trace"] = sum(bool(log.log_record.trace_id) for log in logs)
+        totals: Counter[str] = Counter()
         scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
         for metric in (metric for scope in scopes for metric in scope.metrics):
             points = metric.data.data_points
-            counts[metric.name] += sum(getattr(point, "count", None) or getattr(point, "value", 0) for point in points)
+            totals[metric.name] += sum(getattr(point, "count", None) or getattr(point, "value", 0) for point in points)
             if any(point.exemplars for point in points):
                 counts[f"exemplars of {metric.name}"] = 1
+        counts.update({name: total - self._totals[name] for name, total in totals.items()})
+        self._totals = totals
         return counts
 
 
