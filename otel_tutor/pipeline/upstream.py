@@ -7,6 +7,7 @@ it is the one file to read before OpenTelemetry is upgraded. (`_logs`, `_log_exp
 private: OpenTelemetry publishes its logs under these names.)
 """
 
+import bisect
 import functools
 import inspect
 import logging
@@ -29,8 +30,9 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.metrics import Histogram
+from opentelemetry.metrics import Counter
 from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import Counter as SDKCounter
 from opentelemetry.sdk.metrics import Histogram as SDKHistogram
 from opentelemetry.sdk.metrics import MeterProvider, TraceBasedExemplarFilter
 from opentelemetry.sdk.metrics.export import (
@@ -68,7 +70,7 @@ __all__ = [
 ]
 
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
-_Waiting = tuple[float, int, Mapping[str, Any], SpanContext | None]  # value, time, attributes, the span of its exemplar
+_Waiting = float | tuple[float, int, Mapping[str, Any], SpanContext]  # a value; its time, attributes and sampled span
 Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
 
 # Scale 4 makes a bucket 4.4 % wide, and 640 of them span twelve decades: 1 µs to 11 days, or 1 to 10^12 tokens. A histogram
@@ -80,6 +82,7 @@ _OTLP_EXPORTERS: Final = (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)
 
 # Measurements of one series that wait to be added up: at most 100 KB, and a millisecond of work.
 _MANY: Final = 500
+_UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 _EXEMPLARS: Final = 20  # of them; the SDK keeps as many of a series until the next export
 
 _log: Final = logging.getLogger("otel_tutor")
@@ -129,63 +132,146 @@ def try_all() -> None:
             is_usable(work_around)
 
 
-def cached_recording(histogram: Histogram) -> Recorder:
-    """What records in `histogram`; attributes must come from a bounded set of plain values."""
-    if not isinstance(histogram, SDKHistogram) or not is_usable(CACHED_RECORDING):
-        return histogram.record
+def cached_recording(instrument: Any) -> Recorder:
+    """What records in a histogram or adds to a counter; attributes must come from a bounded set of plain values."""
+    if not isinstance(instrument, SDKHistogram | SDKCounter) or not is_usable(CACHED_RECORDING):
+        return _record_of(instrument)
     known: Remembered = {}
     state.remembered.append(known)
-    return _remembering(histogram, known)
+    return _remembering(instrument, known)
 
 
-def _remembering(histogram: Any, known: Remembered) -> Recorder:
+def _record_of(instrument: Any) -> Recorder:
+    record: Recorder = instrument.add if isinstance(instrument, Counter) else instrument.record
+    return record
+
+
+def _remembering(instrument: Any, known: Remembered) -> Recorder:
     """Record where the first measurement with the same attributes was recorded, without copying and hashing them again."""
     from opentelemetry.sdk.metrics._internal.measurement import Measurement
 
-    consumer = histogram._measurement_consumer
+    consumer = instrument._measurement_consumer
     exemplar_filter = consumer._sdk_config.exemplar_filter
     samples_traces = type(exemplar_filter) is TraceBasedExemplarFilter
+    record_first = _record_of(instrument)
 
     def record(value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
         key = tuple(attributes.items())
-        readers, aggregations = known.get(key, (None, ()))
+        readers, aggregations = known.get(key, _UNKNOWN)
         if not aggregations or readers is not consumer._reader_storages:  # it is another when a reader was added
-            histogram.record(value, attributes, within)
+            record_first(value, attributes, within)
             if readers is not consumer._reader_storages:
-                known[key] = _aggregations(histogram, attributes)
+                known[key] = _aggregations(instrument, attributes)
             return
-        within = within or context.get_current()
-        now = time_ns()
         span = trace.get_current_span(within).get_span_context()
         if samples_traces:
             sample = span.trace_flags.sampled and span.is_valid
         else:
-            sample = exemplar_filter.should_sample(value, now, attributes, within)
+            sample = exemplar_filter.should_sample(value, time_ns(), attributes, within or context.get_current())
+        waiting = (value, time_ns(), attributes, span) if sample else value
         for aggregation in aggregations:
-            if (wait := getattr(aggregation, "wait", None)) is not None:
-                wait((value, now, attributes, span if sample else None))
+            if isinstance(aggregation, _Adding):
+                aggregation.wait(waiting)
                 continue
             measurement = object.__new__(Measurement)  # without the check of attributes that were checked before
+            within = within or context.get_current()
             measurement.__dict__.update(
-                value=value, time_unix_nano=now, instrument=histogram, context=within, attributes=attributes
+                value=value, time_unix_nano=time_ns(), instrument=instrument, context=within, attributes=attributes
             )
             aggregation.aggregate(measurement, sample)
 
     return record
 
 
-def _aggregations(histogram: Any, attributes: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+def _aggregations(instrument: Any, attributes: Mapping[str, Any]) -> tuple[Any, list[Any]]:
     """The SDK's readers, and where it keeps what is recorded with these attributes for each of their views.
 
     There is no such place where the SDK starts again at every export, or counts the attributes together with others: both
     came with 1.45.2. Then the SDK has to look it up each time.
     """
-    readers = histogram._measurement_consumer._reader_storages
+    from opentelemetry.sdk.metrics._internal.aggregation import _SumAggregation
+
+    readers = instrument._measurement_consumer._reader_storages
     key = _key_of(attributes)
-    matches = [match for storage in readers.values() for match in storage._get_or_init_view_instrument_match(histogram)]
-    aggregations = [match._attributes_aggregation.get(key) for match in matches]
+    matches = [match for storage in readers.values() for match in storage._get_or_init_view_instrument_match(instrument)]
+    aggregations: list[Any] = [match._attributes_aggregation.get(key) for match in matches]
     lasting = None not in aggregations and not any(getattr(match, "_reset_on_collect", False) for match in matches)
+    for aggregation in aggregations if lasting else ():
+        if type(aggregation) is _SumAggregation:
+            _have_wait(aggregation, _adding_sum())
     return readers, aggregations if lasting else []
+
+
+class _Adding:
+    """Mixed into an aggregation of the SDK: measurements wait there, and are added up many at once.
+
+    That is when they are exported, or when there are many. What records takes no lock: a signal handler may record while
+    its own thread holds one.
+    """
+
+    __slots__ = ()  # so that the SDK's object can take on the class
+
+    _lock: Any
+    _sample_exemplar: Any
+    waiting: deque[_Waiting]
+    zeros_are_exemplars = True
+
+    def wait(self, measurement: _Waiting) -> None:
+        waiting = self.waiting
+        waiting.append(measurement)
+        if len(waiting) >= _MANY and self._lock.acquire(blocking=False):
+            self._lock.release()
+            self.add_up()
+
+    def add_up(self) -> None:
+        batch = list(_taken(self.waiting))
+        if not batch:
+            return
+        sampled = [measurement for measurement in batch if type(measurement) is tuple]
+        plain = (
+            [measurement[0] if type(measurement) is tuple else measurement for measurement in batch] if sampled else batch
+        )
+        self.add_all(plain)
+        if not self.zeros_are_exemplars:
+            sampled = [measurement for measurement in sampled if measurement[0]]
+        for value, now, attributes, span in random.sample(sampled, min(len(sampled), _EXEMPLARS)):
+            within = trace.set_span_in_context(NonRecordingSpan(span), Context())
+            exemplar = SimpleNamespace(value=value, time_unix_nano=now, attributes=attributes, context=within)
+            self._sample_exemplar(exemplar, True)
+
+    def add_all(self, values: list[Any]) -> None:
+        raise NotImplementedError
+
+
+def _taken(waiting: deque[_Waiting]) -> Iterator[_Waiting]:
+    """Those that are there now, each taken by one thread only."""
+    for _ in range(len(waiting)):
+        try:
+            yield waiting.popleft()
+        except IndexError:
+            return
+
+
+def _have_wait(aggregation: Any, kind: type) -> None:
+    vars(aggregation).setdefault("waiting", deque())
+    aggregation.__class__ = kind
+
+
+@functools.cache
+def _adding_sum() -> type:
+    from opentelemetry.sdk.metrics._internal.aggregation import _SumAggregation
+
+    aggregate: Any = _SumAggregation.aggregate  # asks a measurement for its value only
+
+    class AddingSum(_SumAggregation, _Adding):
+        def add_all(self, values: list[Any]) -> None:
+            aggregate(self, SimpleNamespace(value=sum(values)), False)
+
+        def collect(self, *args: Any) -> Any:
+            self.add_up()
+            return super().collect(*args)
+
+    return AddingSum
 
 
 def _key_of(attributes: Mapping[str, Any]) -> object:
@@ -205,7 +291,7 @@ def _records_as_the_sdk_does() -> bool:
         return _remembering(histogram, known)
 
     def plain(histogram: Any) -> Recorder:
-        return histogram.record  # type: ignore[no-any-return]  # a histogram of the SDK, whose private parts types leave out
+        return _record_of(histogram)
 
     return all(
         _exports(remembering, temporality) == _exports(plain, temporality)
@@ -244,15 +330,6 @@ class _Scratch:
         return self.reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0]
 
 
-def _taken(waiting: deque[_Waiting]) -> Iterator[_Waiting]:
-    """Those that are there now, each taken by one thread only."""
-    for _ in range(len(waiting)):
-        try:
-            yield waiting.popleft()
-        except IndexError:
-            return
-
-
 def histogram_aggregation() -> ExponentialBucketHistogramAggregation:
     """How histograms are aggregated: base-2 exponential."""
     aggregation = _steady_aggregation() if is_usable(STEADY_HISTOGRAM) else ExponentialBucketHistogramAggregation
@@ -265,34 +342,31 @@ def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
 
     aggregate: Any = _ExponentialBucketHistogramAggregation.aggregate  # asks a measurement for its value only
 
-    class Steady(_ExponentialBucketHistogramAggregation):
-        waiting: deque[_Waiting]
+    class Steady(_ExponentialBucketHistogramAggregation, _Adding):
+        zeros_are_exemplars = False
 
-        def wait(self, measurement: _Waiting) -> None:
-            """Add it up later, many at once. It takes no lock: a signal handler may record while its thread holds them."""
-            self.waiting.append(measurement)
-            if len(self.waiting) >= _MANY and self._lock.acquire(blocking=False):
-                self._lock.release()
-                self.add_up()
-
-        def add_up(self) -> None:
-            batch = list(_taken(self.waiting))
-            buckets: dict[object, list[float]] = {}
-            for value, *_ in batch:
-                buckets.setdefault(self._mapping.map_to_index(value) if value > 0 else value, []).append(value)
-            for values in buckets.values():
+        def add_all(self, values: list[Any]) -> None:
+            values.sort()
+            first = 0
+            while first < len(values):
+                end = self.end_of_bucket(values, first)
                 # The SDK makes room for each bucket, and sees the least and the greatest value; the rest is the same bucket.
-                values.sort()
-                ends = {0, len(values) - 1}
-                for end in ends:
-                    aggregate(self, SimpleNamespace(value=values[end]), False)
-                for value in self.not_added(values[1:-1]):
+                for place in {first, end - 1}:
+                    aggregate(self, SimpleNamespace(value=values[place]), False)
+                for value in self.not_added(values[first + 1 : end - 1]):
                     aggregate(self, SimpleNamespace(value=value), False)
-            sampled = [measurement for measurement in batch if measurement[0] and measurement[3]]  # zeros have none
-            for value, now, attributes, span in random.sample(sampled, min(len(sampled), _EXEMPLARS)):
-                within = trace.set_span_in_context(NonRecordingSpan(span or trace.INVALID_SPAN_CONTEXT), Context())
-                exemplar: Any = SimpleNamespace(value=value, time_unix_nano=now, attributes=attributes, context=within)
-                self._sample_exemplar(exemplar, True)
+                first = end
+
+        def end_of_bucket(self, values: list[Any], first: int) -> int:
+            """Where the sorted values end that are in one bucket with the first; a few of them may be left to the next."""
+            if values[first] <= 0:
+                return first + 1
+            mapping = self._mapping
+            index = mapping.map_to_index(values[first])
+            end = bisect.bisect_right(values, mapping.get_lower_boundary(index + 1), first)
+            while end > first + 1 and mapping.map_to_index(values[end - 1]) != index:  # the boundary is rounded
+                end -= 1
+            return max(end, first + 1)
 
         def not_added(self, values: list[float]) -> list[float]:
             """Add values of one bucket that is there; returns them where it is not, since it was exported meanwhile."""
@@ -332,8 +406,7 @@ def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
         def _create_aggregation(self, *args: Any, **kwargs: Any) -> Any:
             made: Any = super()._create_aggregation(*args, **kwargs)
             if isinstance(made, _ExponentialBucketHistogramAggregation):
-                made.__class__ = Steady
-                vars(made)["waiting"] = deque()
+                _have_wait(made, Steady)
             return made
 
     return SteadyAggregation

@@ -43,8 +43,11 @@ def pairs(mapping: Any) -> Iterable[tuple[object, object]]:
 
 def to_attribute(value: object, deeper: int = _DEEPEST) -> AnyValue:
     """`value` as a value of an attribute: as it is where OTLP has a place for it, else as text; None where it has none."""
-    if type(value) is str:
-        return valid_utf8(value)
+    kind = type(value)
+    if kind is str:
+        return valid_utf8(value)  # type: ignore[arg-type]  # it is one
+    if value is None or kind is bool or kind is float:
+        return value  # type: ignore[return-value]  # one of these
     try:
         return _attribute(value, deeper)
     except Exception:
@@ -53,8 +56,8 @@ def to_attribute(value: object, deeper: int = _DEEPEST) -> AnyValue:
 
 def _attribute(value: Any, deeper: int) -> AnyValue:
     kind = type(value)
-    if kind is bool or kind is float:
-        return value  # type: ignore[no-any-return]  # one of the two
+    if kind is int and -_INT64 <= value < _INT64:
+        return value  # type: ignore[no-any-return]  # an integer
     if issubclass(kind, Enum):
         return to_attribute(value.value, deeper)
     if issubclass(kind, _LISTS) and deeper:

@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import metrics
 from opentelemetry.context import Context
@@ -11,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observati
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Instrument, Kind
-from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import UNKNOWN, to_number, to_text, valid_utf8
 
@@ -62,17 +62,22 @@ def histogram(row: Instrument) -> Histogram:
 
 
 def recorder(row: Instrument) -> Recorder:
-    """What records in the histogram of a row: value, labels, and the context of its exemplar or None for the current one."""
+    """What records in the histogram of a row, or adds to its counter.
+
+    Its arguments are a value, labels, and the context of the exemplar, or None for the current one.
+    """
     record_fn: Recorder | None = state.recorders.get(row.name)
     if record_fn is None:
-        record_fn = state.recorders[row.name] = state.make_recorder(histogram(row))
+        live = counter(row) if row.kind is Kind.COUNTER else histogram(row)
+        record_fn = state.recorders[row.name] = state.make_recorder(live)
     return record_fn
 
 
-def set_recorder_factory(make_recorder: Callable[[Histogram], Recorder]) -> None:
-    """Have histograms recorded in by what `make_recorder` returns from now on; `configure()` calls this once."""
+def set_recorder_factory(make_recorder: Callable[[Any], Recorder]) -> None:
+    """Have what `make_recorder` returns record in instruments from now on; `configure()` calls this once."""
     state.make_recorder = make_recorder
     state.recorders.clear()
+    state.counters.clear()
     state.histograms.clear()  # those of before `configure()` only pass on to live ones
 
 
@@ -154,24 +159,15 @@ def _count_invalid(row: Instrument, value: object) -> None:
 
 def record(row: Instrument, value: object, labels: Labels) -> None:
     """Record a value in the histogram of a row, if it is a measurement. A failure is logged, not raised."""
-    attempt(_record, row, value, labels)
+    try:
+        number = value if type(value) is float and _SMALLEST <= value <= _LARGEST else measurement(row, value)
+        if number is not None:
+            recorder(row)(number, labels, None)
+    except Exception as error:
+        log_internal_error(error)
 
 
-def _record(row: Instrument, value: object, labels: Labels) -> None:
-    number = measurement(row, value)
-    if number is not None:
-        recorder(row)(number, labels, None)
-
-
-def add(row: Instrument, value: object, labels: Labels) -> None:
-    """Add a value to the counter of a row, if it is a measurement. A failure is logged, not raised."""
-    attempt(_add, row, value, labels)
-
-
-def _add(row: Instrument, value: object, labels: Labels) -> None:
-    number = measurement(row, value)
-    if number is not None:
-        counter(row).add(number, labels)
+add = record  # to the counter of a row
 
 
 def count_attempt(row: Instrument, outcome: object, *of: tuple[Attribute, object]) -> bool:

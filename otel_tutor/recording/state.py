@@ -6,7 +6,6 @@ and then takes the steps that were registered with `on_fork`, in the order of `F
 
 import contextlib
 import logging
-import operator
 import os
 import threading
 import time
@@ -35,6 +34,11 @@ class ForkStep(IntEnum):
     PIPELINE = 4  # last: it starts threads, which may export at once
 
 
+def _record_of(instrument: Any) -> Any:
+    """What records in a histogram, or adds to a counter."""
+    return getattr(instrument, "record", None) or instrument.add
+
+
 class _State:
     """Objects of other packages are `Any` here: this module imports none of them."""
 
@@ -57,7 +61,7 @@ class _State:
         self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}
         self.read_time: Callable[[], float] = time.perf_counter
         self.read_time_ns: Callable[[], int] = time.time_ns  # of our spans
-        self.make_recorder: Callable[[Any], Any] = operator.attrgetter("record")
+        self.make_recorder: Callable[[Any], Any] = _record_of
         self.histograms: dict[str, Any] = {}  # these three by the instrument's name
         self.recorders: dict[str, Any] = {}
         self.counters: dict[str, Any] = {}

@@ -12,6 +12,7 @@ __all__ = ["REAL", "UNKNOWN", "numpy_kind", "to_count", "to_name", "to_number", 
 
 UNKNOWN: Final = "unknown"
 _LONGEST_NAME: Final = 255  # characters, as the SDK allows for the name of an instrument; a longer one is a text
+_INT53: Final = 2**53  # up to here each integer is a float as well
 _BYTES: Final = (bytes, bytearray, memoryview)
 REAL: Final = "biuf"  # kinds of numpy's types that are real numbers: not complex ones, dates, durations in any unit, text
 
@@ -26,6 +27,8 @@ def to_text(value: object) -> str | None:
 
     None for None, for an object that has nothing but its address to say, and for one whose `str()` fails.
     """
+    if type(value) is str and value.isascii():  # most are: each of these calls is on the path of a request
+        return value
     try:
         return _text(value)
     except Exception:
@@ -34,6 +37,8 @@ def to_text(value: object) -> str | None:
 
 def to_name(value: object) -> str:
     """`value` as the name of a span, an event or an attribute: text of limited length, "unknown" where there is none."""
+    if type(value) is str and 0 < len(value) <= _LONGEST_NAME and value.isascii():
+        return value
     return (to_text(value) or UNKNOWN)[:_LONGEST_NAME]
 
 
@@ -43,6 +48,8 @@ def to_number(value: object) -> float | None:
     Any real number will do, also a Decimal, a Fraction or one of numpy's; a timedelta is its seconds. Text is no number: a
     call that passes "0.3" passes the wrong thing, and may pass "0,3" or "300 ms" next.
     """
+    if type(value) is float and 0 <= value < math.inf:
+        return value
     try:
         number = _number(value)
     except Exception:
@@ -52,6 +59,8 @@ def to_number(value: object) -> float | None:
 
 def to_count(value: object) -> int | float | None:
     """`value` as `to_number` gives it, an integer where it is whole."""
+    if value is None or (type(value) is int and 0 <= value < _INT53):
+        return value
     number = to_number(value)
     return int(number) if number is not None and number.is_integer() else number
 

@@ -117,11 +117,7 @@ def rows(effort: Effort) -> list[Row]:
     """The rows of memory."""
     figures = _measure(effort)
     titles = {"idle": "memory, idle", "series": f"memory of {SERIES:,} series", "spans": f"memory of {SPANS:,} queued spans"}
-    return [
-        _row(title, peer, figures, kind)
-        for kind, title in titles.items()
-        for peer in ("logfire", "contrib")
-    ]
+    return [_row(title, peer, figures, kind) for kind, title in titles.items() for peer in ("logfire", "contrib")]
 
 
 def _measure(effort: Effort) -> Mapping[str, Sequence[Mapping[str, float]]]:
@@ -136,7 +132,9 @@ def _measure(effort: Effort) -> Mapping[str, Sequence[Mapping[str, float]]]:
                 is_http = name == "logfire"
                 python, arrived = (peers_python(), by_http) if is_http else (plain_python(), by_grpc)
                 arrived.clear()
-                figures[name].append(run_program(python, program, {**ENVIRON, "OTEL_EXPORTER_OTLP_ENDPOINT": arrived.address}))
+                figures[name].append(
+                    run_program(python, program, {**ENVIRON, "OTEL_EXPORTER_OTLP_ENDPOINT": arrived.address})
+                )
                 _check(name, arrived)
     return figures
 

@@ -116,7 +116,11 @@ def _questions(ask: Callable[[str], None], sink: Memory) -> Trial:
         for number in range(QUESTIONS):
             ask(SUBJECTS[number % len(SUBJECTS)])
 
-    expected: Mapping[str, float] = {"spans": 4 * QUESTIONS, **of_questions(QUESTIONS), "exemplars of rag.retrieval.duration": 1}
+    expected: Mapping[str, float] = {
+        "spans": 4 * QUESTIONS,
+        **of_questions(QUESTIONS),
+        "exemplars of rag.retrieval.duration": 1,
+    }
     return Trial(run=run, each=QUESTIONS, sink=sink, expected=expected)
 
 

@@ -73,9 +73,7 @@ def rows(effort: Effort) -> list[Row]:
         loses = f", which lost {losses[name]:.0%} of its spans" if losses[name] else ""
         found += [_throughput(servers, number, name, title + loses, 1.0) for number in CONNECTIONS]
     for mode, (title, aim) in MODES.items():
-        found += [
-            _latency(servers, mode, number, kind, title, aim) for kind in ("p50", "p99") for number in CONNECTIONS
-        ]
+        found += [_latency(servers, mode, number, kind, title, aim) for kind in ("p50", "p99") for number in CONNECTIONS]
     return found
 
 

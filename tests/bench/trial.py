@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 __all__ = ["Memory", "Nothing", "Sink", "Trial", "ours", "plain_sdk"]
 
+
 class Sink(Protocol):
     """Where a variant's telemetry arrives."""
 
@@ -70,7 +71,7 @@ class Memory:
     """Exporters in memory, of the SDK that runs in this process."""
 
     def __init__(self, aggregation: Mapping[type, Any] | None = None) -> None:
-        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()
+        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         self.reader = InMemoryMetricReader(preferred_aggregation=dict(aggregation or {}))  # totals, as OTLP exports them
         self._totals: Counter[str] = Counter()
         self.flush: Sequence[Callable[[], object]] = ()
@@ -83,7 +84,8 @@ class Memory:
         self.spans.clear()
         self.logs.clear()
         for span in spans:  # as an exporter would: nothing of it may be left to be made
-            _ = span.name, span.context, span.parent, span.start_time, span.end_time, span.status, span.attributes, span.events
+            _ = span.name, span.context, span.parent, span.start_time, span.end_time, span.status
+            _ = span.attributes, span.events
         return spans, logs, data
 
     def count(self, drained: tuple[Any, Any, Any]) -> Mapping[str, float]:
@@ -96,7 +98,7 @@ class Memory:
         for metric in (metric for scope in scopes for metric in scope.metrics):
             points = metric.data.data_points
             totals[metric.name] += sum(getattr(point, "count", None) or getattr(point, "value", 0) for point in points)
-            if any(point.exemplars for point in points):
+            if [point for point in points if point.exemplars]:
                 counts[f"exemplars of {metric.name}"] = 1
         counts.update({name: total - self._totals[name] for name, total in totals.items()})
         self._totals = totals

@@ -20,7 +20,11 @@ from tests.bench.trial import Sink, Trial, ours, plain_sdk
 __all__ = ["rows"]
 
 EACH = 1000  # calls in a round
-PEERS = {"api": ("opentelemetry-api", 0.4), "buckets": ("the same, explicit buckets", None), "client": ("prometheus_client", 2.0)}
+PEERS = {
+    "api": ("opentelemetry-api", 0.4),
+    "buckets": ("the same, explicit buckets", None),
+    "client": ("prometheus_client", 2.0),
+}
 
 
 def rows(effort: Effort) -> list[Row]:

@@ -38,6 +38,7 @@ PARTS: dict[str, list[WorkAround]] = {
     "_mapping": [CACHED],
     "_sum": [CACHED],
     "_sample_exemplar": [CACHED],
+    "_SumAggregation": [CACHED],
     "_ExponentialBucketHistogramAggregation": [STEADY],
     "_create_aggregation": [STEADY],
     "_count": [STEADY],
