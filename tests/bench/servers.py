@@ -17,9 +17,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.otelcol import Collector, collector
+from tests.bench.otelcol import Collector, bare_configuration, collector
 from tests.bench.processes import REPOSITORY, Effort, LostError, clean_environment, peers_python, plain_python
 from tests.bench.table import Row, quartiles
+from tests.support.ports import unused_ports
 
 __all__ = ["CONNECTIONS", "Load", "Server", "drive", "load", "rows", "serving"]
 
@@ -84,7 +85,9 @@ def serving(name: str, folder: Path, more: Mapping[str, str] | None = None) -> I
     """A variant of `tests.bench.server`, with a Collector where it exports."""
     folder.mkdir()
     with ExitStack() as stack:
-        receiver = stack.enter_context(collector(folder)) if name in SPANS_OF_A_REQUEST else None
+        receiver, ports = None, unused_ports()
+        if name in SPANS_OF_A_REQUEST:
+            receiver = stack.enter_context(collector(folder, ports, bare_configuration(ports)))
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc if receiver else NOWHERE}
         if name == "logfire" and receiver:
             environ = {**HTTP, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http}
