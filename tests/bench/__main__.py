@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.bench.processes import Effort, LostError
 from tests.bench.table import terminal_table
 
-GROUPS = ("requests", "updates", "questions", "statements", "logs", "imports", "memory", "collection", "servers", "collectors")
+GROUPS = ("requests", "updates", "questions", "statements", "logs", "imports", "memory", "collection", "servers", "collectors", "freshness", "growth")
 RESULTS = Path(__file__).parents[2] / "build" / "bench.json"
 
 

@@ -22,7 +22,7 @@ from tests.bench.processes import REPOSITORY, Effort, LostError
 from tests.bench.table import Row, quartiles
 from tests.support.ports import unused_ports
 
-__all__ = ["merged_configuration", "rows"]
+__all__ = ["merged_configuration", "rows", "start"]
 
 NOUNS = {"traces": "spans", "metrics": "points", "logs": "records"}
 RECEIVED = {
@@ -63,7 +63,7 @@ def _rows_of(signal: str, payload: Payload, folder: Path, stack: ExitStack, effo
     for title, added in STEPS[signal]:
         processors = _ordered(ours, signal, [*processors, *added])
         variants[f"+ {title}"] = _reduced(ours, signal, processors, span_metrics=title == "span metrics")
-    subjects = [_start(stack, folder / str(number), title, each) for number, (title, each) in enumerate(variants.items())]
+    subjects = [start(stack, folder / str(number), title, each) for number, (title, each) in enumerate(variants.items())]
     rates: dict[str, list[float]] = defaultdict(list)
     for number in range(max(2, effort.loads // 2) + 1):
         for title, running, sink in subjects:
@@ -121,7 +121,7 @@ def _reduced(ours: Mapping[str, Any], signal: str, processors: Sequence[str], *,
     return reduced
 
 
-def _start(stack: ExitStack, folder: Path, title: str, configuration: Mapping[str, Any]) -> tuple[str, Collector, Collector]:
+def start(stack: ExitStack, folder: Path, title: str, configuration: Mapping[str, Any]) -> tuple[str, Collector, Collector]:
     """A Collector, and the one that it exports to."""
     sink_ports = unused_ports()
     throws_away = bare_configuration(sink_ports)

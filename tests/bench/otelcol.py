@@ -18,7 +18,7 @@ from otel_tutor.tools.stack.native.build import Binaries, available
 from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
 
-__all__ = ["Collector", "bare_configuration", "binaries", "collector"]
+__all__ = ["Collector", "bare_configuration", "binaries", "collector", "processor_seconds"]
 
 
 def binaries() -> Binaries:
@@ -59,9 +59,14 @@ class Collector:
         return total
 
     def processor_seconds(self) -> float:
-        """Its processor time so far, in steps of less than a microsecond."""
-        tasks = Path(f"/proc/{self.process}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+        """Its processor time so far."""
+        return processor_seconds(self.process)
+
+
+def processor_seconds(process: int) -> float:
+    """The processor time of a process so far; /proc/PID/stat has it in hundredths of a second only."""
+    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def bare_configuration(ports: Mapping[str, int]) -> dict[str, Any]:

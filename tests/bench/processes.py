@@ -72,6 +72,7 @@ class Variant:
     name: str
     python: str = field(default_factory=plain_python)
     environ: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""  # what its times are called, if not by its name
 
 
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -131,11 +132,11 @@ def ask(process: "subprocess.Popen[str]", question: str) -> Any:
 
 
 def measure(variants: Sequence[Variant], effort: Effort) -> Times:
-    """Processor seconds of each variant in each round, by its name. Raises LostError."""
+    """Processor seconds of each variant in each round, by its label. Raises LostError."""
     times: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     for _ in range(effort.starts):
         with ExitStack() as stack:
-            workers = [(variant.name, stack.enter_context(worker(variant))) for variant in variants]
+            workers = [(variant.label or variant.name, stack.enter_context(worker(variant))) for variant in variants]
             for _, process in workers:
                 ask(process, "round")  # what is made once is made now
             for _ in range(effort.rounds):

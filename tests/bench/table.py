@@ -30,6 +30,7 @@ class Row:
     aim: float | None
     path: float | None = None
     at_least: bool = False
+    points: Sequence[tuple[float, float]] = ()  # of a curve
 
     @property
     def verdict(self) -> str:
