@@ -156,6 +156,4 @@ def _rate(signal: str, payload: Payload, running: Collector, sink: Collector) ->
 def _row(what: str, peer: str, ours: Sequence[float], theirs: Sequence[float], aim: float | None) -> Row:
     low, middle, high = quartiles([one / other for one, other in zip(ours, theirs, strict=True)])
     one, other = (f"{quartiles(rates)[1]:,.0f}/s" for rates in (ours, theirs))
-    return Row(
-        what=what, peer=peer, ours=one, theirs=other, value=middle, low=low, high=high, aim=aim, at_least=True
-    )
+    return Row(what=what, peer=peer, ours=one, theirs=other, value=middle, low=low, high=high, aim=aim, at_least=True)

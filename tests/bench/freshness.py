@@ -90,8 +90,9 @@ def _prometheus(folder: Path, port: int, scrape: float) -> Iterator[str]:
 def _app(folder: Path, endpoint: str) -> Iterator["subprocess.Popen[str]"]:
     """An app that records a question of each subject that it is sent."""
     environ = clean_environment(str(folder / "app"), {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen([plain_python(), "-c", APP], env=environ, text=True, **pipes)
+    process = subprocess.Popen(
+        [plain_python(), "-c", APP], env=environ, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
         process.stdout.readline()

@@ -101,7 +101,7 @@ def spans() -> Trial:
     size = int(os.environ["SIZE"])
     requests = max(5, 300 // size)
 
-    async def work(_: Request) -> Response:
+    async def work(request: Request) -> Response:
         for _ in range(size - 1):
             with trace_operation("operation", {"component": "rag"}):
                 pass

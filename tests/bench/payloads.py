@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
+from opentelemetry.util.types import AnyValue
 
 __all__ = ["Payload", "payloads", "send"]
 
@@ -66,7 +67,7 @@ def _spans() -> tuple[Any, int]:
     kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(kept))
     tracer = provider.get_tracer("otel_tutor")
-    request = {
+    request: dict[str, AnyValue] = {
         "http.request.method": "GET",
         "http.route": "/ask/{subject}",
         "url.path": "/ask/physics",
@@ -75,7 +76,7 @@ def _spans() -> tuple[Any, int]:
         "user_agent.original": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
         "http.response.status_code": 200,
     }
-    question = {"tutor.subject": "physics", "rag.question.length": 25, "tutor.outcome": "success"}
+    question: dict[str, AnyValue] = {"tutor.subject": "physics", "rag.question.length": 25, "tutor.outcome": "success"}
     statement = {"db.system.name": "sqlite", "db.query.text": "SELECT id, text FROM passages WHERE subject = ?"}
     for _ in range(128):
         with (
@@ -102,17 +103,24 @@ def _points() -> tuple[Any, int]:
         queries.add(1, {**subject, "tutor.outcome": "success"})
         for histogram in histograms:
             histogram.record(0.01 * (number % 97 + 1), subject)
-    return encode_metrics(reader.get_metrics_data()), 4 * 40
+    data = reader.get_metrics_data()
+    assert data is not None
+    return encode_metrics(data), 4 * 40
 
 
 def _records() -> tuple[Any, int]:
     """512 lines of a log."""
-    kept, provider = InMemoryLogRecordExporter(), LoggerProvider(shutdown_on_exit=False)
+    kept = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # has no annotation
+    provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(kept))
     logger = provider.get_logger("tutor")
     for number in range(512):
         body = f"answered question {number} in physics with 5 passages in 0.8 s"
-        attributes = {"code.function.name": "ask", "code.file.path": "/app/tutor.py", "code.line.number": 42}
+        attributes: dict[str, AnyValue] = {
+            "code.function.name": "ask",
+            "code.file.path": "/app/tutor.py",
+            "code.line.number": 42,
+        }
         logger.emit(LogRecord(severity_number=SeverityNumber.INFO, severity_text="INFO", body=body, attributes=attributes))
     records = kept.get_finished_logs()
     return encode_logs(records), len(records)

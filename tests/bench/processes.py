@@ -18,7 +18,17 @@ from typing import Any
 
 from tests.support.environments import environment
 
-__all__ = ["Effort", "LostError", "Times", "Variant", "ask", "clean_environment", "measure", "peers_python", "plain_python", "run_program", "worker"]
+__all__ = [
+    "Effort",
+    "LostError",
+    "Times",
+    "Variant",
+    "clean_environment",
+    "measure",
+    "peers_python",
+    "plain_python",
+    "run_program",
+]
 
 REPOSITORY = Path(__file__).parents[2]
 Times = Mapping[str, Sequence[Mapping[str, float]]]
@@ -49,7 +59,13 @@ class Effort:
 
 
 # Ours is measured beside no other instrumentation than its own: configure() would start those of developers.
-PEERS = ("prometheus-fastapi-instrumentator", "starlette-exporter", "prometheus-client", "uvicorn[standard]", "sqlalchemy[asyncio]")
+PEERS = (
+    "prometheus-fastapi-instrumentator",
+    "starlette-exporter",
+    "prometheus-client",
+    "uvicorn[standard]",
+    "sqlalchemy[asyncio]",
+)
 
 
 @lru_cache(maxsize=1)

@@ -74,9 +74,7 @@ def rows(effort: Effort) -> list[Row]:
         loses = f", which lost {losses[name]:.0%} of its spans" if losses[name] else ""
         found += [_throughput(servers, number, name, title + loses, 1.0) for number in CONNECTIONS]
     for mode, (title, aim) in MODES.items():
-        found += [
-            _latency(servers, mode, number, kind, title, aim) for kind in ("p50", "p99") for number in CONNECTIONS
-        ]
+        found += [_latency(servers, mode, number, kind, title, aim) for kind in ("p50", "p99") for number in CONNECTIONS]
     return found
 
 
@@ -169,6 +167,7 @@ def _throughput(servers: Mapping[str, Server], connections: int, peer: str, titl
     low, middle, high = quartiles([one / other for one, other in zip(ours, theirs, strict=True)])
     return Row(
         what=f"uvicorn, {connections} connection{'s' * (connections > 1)}: throughput",
+        family="uvicorn: throughput",
         peer=title,
         ours=f"{quartiles(ours)[1]:.0f}/s",
         theirs=f"{quartiles(theirs)[1]:.0f}/s",
@@ -185,6 +184,7 @@ def _latency(servers: Mapping[str, Server], mode: str, connections: int, kind: s
     low, middle, high = quartiles([one / other for one, other in zip(ours, theirs, strict=True)])
     return Row(
         what=f"uvicorn, {connections} connection{'s' * (connections > 1)}: {kind.upper()}{title}",
+        family=f"uvicorn: {kind.upper()}{title}",
         peer="no telemetry",
         ours=f"{quartiles(ours)[1] * 1000:.2f} ms",
         theirs=f"{quartiles(theirs)[1] * 1000:.2f} ms",

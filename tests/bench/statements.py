@@ -21,7 +21,9 @@ def rows(effort: Effort) -> list[Row]:
     """The rows of statements."""
     times = measure([Variant(__name__, name) for name in ("bare", "with_us", "contrib")], effort)
     return [
-        added_row("SQL statement: what is added", "contrib SQLAlchemy, spans alone", times, ("with_us", "contrib", "bare"), 0.7),
+        added_row(
+            "SQL statement: what is added", "contrib SQLAlchemy, spans alone", times, ("with_us", "contrib", "bare"), 0.7
+        ),
         whole_row("SQL statement with all it takes", "contrib SQLAlchemy, spans alone", times, ("with_us", "contrib"), None),
         whole_row("SQL statement with all it takes", "SQLAlchemy alone", times, ("with_us", "bare"), None),
     ]

@@ -4,6 +4,7 @@ Each is measured outside of a trace and inside a sampled span, where measurement
 """
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
@@ -20,7 +21,11 @@ from tests.bench.trial import Sink, Trial, ours, plain_sdk
 __all__ = ["rows"]
 
 EACH = 1000  # calls in a round
-PEERS = {"api": ("opentelemetry-api", 0.4), "buckets": ("the same, explicit buckets", None), "client": ("prometheus_client", 2.0)}
+PEERS = {
+    "api": ("opentelemetry-api", 0.4),
+    "buckets": ("the same, explicit buckets", None),
+    "client": ("prometheus_client", 2.0),
+}
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -92,8 +97,6 @@ def _exponential() -> Sink:
 
 
 def _trial(update: Callable[[str], object], sink: Sink, expected: Mapping[str, float]) -> Trial:
-    import os
-
     inside = os.environ["WHERE"] == "inside"
     tracer = trace.get_tracer("bench")
 

@@ -47,7 +47,13 @@ class Service:
     def load(self, connections: int, seconds: float) -> float:
         """Processor seconds of a request under load."""
         began = self.processor_seconds()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}", f"http://127.0.0.1:{self.port}/hello/ada"]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}",
+            f"http://127.0.0.1:{self.port}/hello/ada",
+        ]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         requests = int(re.findall(r"(\d+) requests in", text)[0])
         self.requests += requests
@@ -81,7 +87,7 @@ def by_workers(effort: Effort) -> Mapping[str, list[Sequence[tuple[float, float]
 
 @contextmanager
 def _service(workers: int) -> Iterator[Service]:
-    """The app with us and so many workers. Raises LostError if what they answered was not all counted, once they have ended."""
+    """The app with us and so many workers. Raises LostError if not every answer has a span at the end."""
     ports, own = unused_ports(), unused_ports()
     with tempfile.TemporaryDirectory() as folder, collector(Path(folder), own, bare_configuration(own)) as receiver:
         environ = clean_environment(f"{folder}/data", {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc})
