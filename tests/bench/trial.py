@@ -3,7 +3,7 @@
 Ours and the peers keep it in the same way, in memory: exporters of OpenTelemetry's SDK, or a registry of Prometheus.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -49,8 +49,13 @@ class Trial:
     sink: Sink
     expected: Mapping[str, float]
     verify: Callable[[], str] = lambda: ""
-    totals: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rounds: int = 0
+
+    def add(self, counts: Mapping[str, float]) -> None:
+        """Account for what has arrived."""
+        for kind, number in counts.items():
+            self.totals[kind] += number
 
     def missing(self) -> str:
         """What did not arrive, or arrived twice; nothing if it is all there."""
@@ -100,7 +105,7 @@ class Memory:
     def count(self, drained: tuple[Any, Any, Any]) -> Mapping[str, float]:
         """Spans, log records, and measurements by instrument."""
         spans, logs, data = drained
-        counts: Counter[str] = Counter(spans=len(spans), logs=len(logs))
+        counts = defaultdict[str, float](float, spans=len(spans), logs=len(logs))
         counts["logs in a trace"] = sum(1 for log in logs if log.log_record.trace_id)
         scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
         for metric in (metric for scope in scopes for metric in scope.metrics):
