@@ -68,7 +68,10 @@ lint: .venv/ready
 	  $(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/$$platform --exclude '/(demo|tools)/' otel_tutor || exit 1; \
 	done # what an app imports; the stack is for Linux
 
+# What telemetry costs, beside peers in environments of their own: 20 minutes; apt-get install wrk
 bench: .venv/ready
+	@command -v wrk >/dev/null || { echo "make bench puts load on servers with wrk: install it, e.g. sudo apt-get install wrk" >&2; exit 1; }
+	$(BIN)/otel-tutor build
 	$(BIN)/pip install --quiet --editable '.[bench]' && $(BIN)/python -m tests.bench
 
 .venv/ready: pyproject.toml

@@ -3,14 +3,13 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
 import yaml
 
 from otel_tutor.settings import shipped_config_dir
@@ -18,9 +17,8 @@ from otel_tutor.tools.stack.files import cache_folder
 from otel_tutor.tools.stack.native.build import Binaries, available
 from otel_tutor.tools.stack.polling import wait_for
 from otel_tutor.tools.stack.ports import LOOPBACK
-from tests.support.ports import unused_ports
 
-__all__ = ["Collector", "bare_configuration", "binaries", "collector"]
+__all__ = ["Collector", "bare_configuration", "binaries", "collector", "processor_seconds"]
 
 
 def binaries() -> Binaries:
@@ -36,7 +34,7 @@ class Collector:
     """A Collector that runs, and the ports of its configuration."""
 
     ports: Mapping[str, int]
-    process: psutil.Process
+    process: int
 
     @property
     def grpc(self) -> str:
@@ -62,8 +60,13 @@ class Collector:
 
     def processor_seconds(self) -> float:
         """Its processor time so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        return processor_seconds(self.process)
+
+
+def processor_seconds(process: int) -> float:
+    """The processor time of a process so far; /proc/PID/stat has it in hundredths of a second only."""
+    tasks = Path(f"/proc/{process}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 def bare_configuration(ports: Mapping[str, int]) -> dict[str, Any]:
@@ -86,20 +89,20 @@ PROTOCOLS = {"grpc": "otlp", "http": "otlp-http"}
 
 @contextmanager
 def collector(
-    folder: Path, files: Sequence[Path] = (), more: Any = bare_configuration, environ: Mapping[str, str] | None = None
+    folder: Path, ports: Mapping[str, int], configuration: Mapping[str, Any], environ: Mapping[str, str] | None = None
 ) -> Iterator[Collector]:
-    """A Collector with these files, and with what `more` makes of its ports merged over them."""
+    """A Collector with this configuration and environment, whose own metrics are on one of these ports."""
     folder.mkdir(parents=True, exist_ok=True)
-    ports = unused_ports()
-    own = folder / "collector.yaml"
-    own.write_text(yaml.safe_dump(more(ports)), encoding="utf-8")
-    command = [str(binaries()["otelcol"]), *(f"--config={path}" for path in [*files, own])]
+    file = folder / "collector.yaml"
+    file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    command = [str(binaries()["otelcol"]), f"--config={file}"]
     with (folder / "collector.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, env=dict(environ or {}), stdout=log, stderr=log)
     try:
         page = f"http://{LOOPBACK}:{ports['collector-metrics']}/metrics"
-        wait_for(lambda: _answers(page, process), bool, seconds=20)
-        yield Collector(ports, psutil.Process(process.pid))
+        if not wait_for(lambda: _answers(page, process), bool, seconds=20):
+            raise RuntimeError(f"the Collector does not answer: {log.name}")
+        yield Collector(ports, process.pid)
     finally:
         process.kill()
         process.wait()
@@ -107,7 +110,7 @@ def collector(
 
 def _answers(page: str, process: "subprocess.Popen[bytes]") -> bool:
     if process.poll() is not None:
-        raise RuntimeError("the Collector has ended: see its log")
+        raise RuntimeError("the Collector has ended")
     try:
         return bool(httpx2.get(page).status_code == httpx2.codes.OK)
     except httpx2.TransportError:

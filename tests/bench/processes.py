@@ -23,13 +23,11 @@ __all__ = [
     "LostError",
     "Times",
     "Variant",
-    "ask",
     "clean_environment",
     "measure",
     "peers_python",
     "plain_python",
     "run_program",
-    "worker",
 ]
 
 REPOSITORY = Path(__file__).parents[2]
@@ -90,6 +88,7 @@ class Variant:
     name: str
     python: str = field(default_factory=plain_python)
     environ: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""  # what its times are called, if not by its name
 
 
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -149,11 +148,11 @@ def ask(process: "subprocess.Popen[str]", question: str) -> Any:
 
 
 def measure(variants: Sequence[Variant], effort: Effort) -> Times:
-    """Processor seconds of each variant in each round, by its name. Raises LostError."""
+    """Processor seconds of each variant in each round, by its label. Raises LostError."""
     times: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     for _ in range(effort.starts):
         with ExitStack() as stack:
-            workers = [(variant.name, stack.enter_context(worker(variant))) for variant in variants]
+            workers = [(variant.label or variant.name, stack.enter_context(worker(variant))) for variant in variants]
             for _, process in workers:
                 ask(process, "round")  # what is made once is made now
             for _ in range(effort.rounds):

@@ -1,6 +1,6 @@
 """A question with its steps, and single spans: by us, and by hand through opentelemetry-api."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from opentelemetry import trace
 from opentelemetry.sdk import metrics as kinds
@@ -116,7 +116,7 @@ def _questions(ask: Callable[[str], None], sink: Memory) -> Trial:
         for number in range(QUESTIONS):
             ask(SUBJECTS[number % len(SUBJECTS)])
 
-    expected: Mapping[str, float] = {
+    expected = {
         "spans": 4 * QUESTIONS,
         **of_questions(QUESTIONS),
         "exemplars of rag.retrieval.duration": 1,

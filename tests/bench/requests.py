@@ -102,7 +102,7 @@ def sentry() -> Trial:
     import sentry_sdk
     from sentry_sdk.transport import Transport
 
-    class Kept(Transport):  # type: ignore[misc]  # Sentry is in another environment
+    class Kept(Transport):  # type: ignore[misc]  # not installed where types are checked
         """Takes envelopes and encodes none: less than Sentry's own does."""
 
         transactions = 0

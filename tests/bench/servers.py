@@ -17,9 +17,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.otelcol import Collector, collector
+from tests.bench.otelcol import Collector, bare_configuration, collector
 from tests.bench.processes import REPOSITORY, Effort, LostError, clean_environment, peers_python, plain_python
 from tests.bench.table import Row, quartiles
+from tests.support.ports import unused_ports
 
 __all__ = ["CONNECTIONS", "Load", "Server", "drive", "load", "rows", "serving"]
 
@@ -82,7 +83,9 @@ def serving(name: str, folder: Path, more: Mapping[str, str] | None = None) -> I
     """A variant of `tests.bench.server`, with a Collector where it exports."""
     folder.mkdir()
     with ExitStack() as stack:
-        receiver = stack.enter_context(collector(folder)) if name in SPANS_OF_A_REQUEST else None
+        receiver, ports = None, unused_ports()
+        if name in SPANS_OF_A_REQUEST:
+            receiver = stack.enter_context(collector(folder, ports, bare_configuration(ports)))
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc if receiver else NOWHERE}
         if name == "logfire" and receiver:
             environ = {**HTTP, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http}
@@ -164,6 +167,7 @@ def _throughput(servers: Mapping[str, Server], connections: int, peer: str, titl
     low, middle, high = quartiles([one / other for one, other in zip(ours, theirs, strict=True)])
     return Row(
         what=f"uvicorn, {connections} connection{'s' * (connections > 1)}: throughput",
+        family="uvicorn: throughput",
         peer=title,
         ours=f"{quartiles(ours)[1]:.0f}/s",
         theirs=f"{quartiles(theirs)[1]:.0f}/s",
@@ -180,6 +184,7 @@ def _latency(servers: Mapping[str, Server], mode: str, connections: int, kind: s
     low, middle, high = quartiles([one / other for one, other in zip(ours, theirs, strict=True)])
     return Row(
         what=f"uvicorn, {connections} connection{'s' * (connections > 1)}: {kind.upper()}{title}",
+        family=f"uvicorn: {kind.upper()}{title}",
         peer="no telemetry",
         ours=f"{quartiles(ours)[1] * 1000:.2f} ms",
         theirs=f"{quartiles(theirs)[1] * 1000:.2f} ms",

@@ -30,6 +30,8 @@ class Row:
     aim: float | None
     path: float | None = None
     at_least: bool = False
+    points: Sequence[tuple[float, float]] = ()  # of a curve
+    family: str = ""  # what rows are called that differ by one number only; the README has them in one
 
     @property
     def verdict(self) -> str:

@@ -3,7 +3,7 @@
 Ours and the peers keep it in the same way, in memory: exporters of OpenTelemetry's SDK, or a registry of Prometheus.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +19,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 __all__ = ["Memory", "Nothing", "Sink", "Trial", "ours", "plain_sdk"]
+
+PARTS_OF_LOGS = ("timestamp", "severity_number", "body", "attributes", "trace_id", "span_id")
+PARTS_OF_SPANS = ("name", "context", "parent", "kind", "start_time", "end_time", "status", "attributes", "events", "links")
 
 
 class Sink(Protocol):
@@ -43,8 +46,13 @@ class Trial:
     sink: Sink
     expected: Mapping[str, float]
     verify: Callable[[], str] = lambda: ""
-    totals: Counter[str] = field(default_factory=Counter)
+    totals: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     rounds: int = 0
+
+    def add(self, counts: Mapping[str, float]) -> None:
+        """Account for what has arrived."""
+        for kind, number in counts.items():
+            self.totals[kind] += number
 
     def missing(self) -> str:
         """What did not arrive, or arrived twice; nothing if it is all there."""
@@ -71,9 +79,10 @@ class Memory:
     """Exporters in memory, of the SDK that runs in this process."""
 
     def __init__(self, aggregation: Mapping[type, Any] | None = None) -> None:
-        self.spans, self.logs = InMemorySpanExporter(), InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        self.spans = InMemorySpanExporter()
+        self.logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]  # has no annotation
         self.reader = InMemoryMetricReader(preferred_aggregation=dict(aggregation or {}))  # totals, as OTLP exports them
-        self._totals: Counter[str] = Counter()
+        self._before: dict[str, float] = defaultdict(float)
         self.flush: Sequence[Callable[[], object]] = ()
 
     def drain(self) -> tuple[Any, Any, Any]:
@@ -84,25 +93,33 @@ class Memory:
         self.spans.clear()
         self.logs.clear()
         for span in spans:  # as an exporter would: nothing of it may be left to be made
-            _ = span.name, span.context, span.parent, span.start_time, span.end_time, span.status
-            _ = span.attributes, span.events
+            for part in PARTS_OF_SPANS:
+                getattr(span, part)
+        for log in logs:
+            for part in PARTS_OF_LOGS:
+                getattr(log.log_record, part)
         return spans, logs, data
 
     def count(self, drained: tuple[Any, Any, Any]) -> Mapping[str, float]:
         """Spans, log records, and measurements by instrument."""
         spans, logs, data = drained
-        counts: Counter[str] = Counter(spans=len(spans), logs=len(logs))
-        counts["logs in a trace"] = sum(bool(log.log_record.trace_id) for log in logs)
-        totals: Counter[str] = Counter()
+        counts = defaultdict[str, float](float, spans=len(spans), logs=len(logs))
+        counts["logs in a trace"] = sum(1 for log in logs if log.log_record.trace_id)
+        totals: dict[str, float] = defaultdict(float)
         scopes = [scope for resource in (data.resource_metrics if data else ()) for scope in resource.scope_metrics]
         for metric in (metric for scope in scopes for metric in scope.metrics):
             points = metric.data.data_points
-            totals[metric.name] += sum(getattr(point, "count", None) or getattr(point, "value", 0) for point in points)
-            if [point for point in points if point.exemplars]:
+            totals[metric.name] += sum(map(_number, points))
+            if any(bool(point.exemplars) for point in points):
                 counts[f"exemplars of {metric.name}"] = 1
-        counts.update({name: total - self._totals[name] for name, total in totals.items()})
-        self._totals = totals
+        counts.update({name: total - self._before[name] for name, total in totals.items()})
+        self._before = totals
         return counts
+
+
+def _number(point: Any) -> float:
+    """How many measurements a point of a histogram has, or the value of another."""
+    return point.count if hasattr(point, "count") else point.value  # type: ignore[no-any-return]  # one of the SDK's
 
 
 def ours(*, traces: bool = True) -> Memory:

@@ -4,6 +4,7 @@ Each is measured outside of a trace and inside a sampled span, where measurement
 """
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
@@ -96,8 +97,6 @@ def _exponential() -> Sink:
 
 
 def _trial(update: Callable[[str], object], sink: Sink, expected: Mapping[str, float]) -> Trial:
-    import os
-
     inside = os.environ["WHERE"] == "inside"
     tracer = trace.get_tracer("bench")
 

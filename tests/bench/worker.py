@@ -27,12 +27,12 @@ def time_round(trial: Trial) -> dict[str, float]:
     path = time.thread_time() - began_thread
     drained = trial.sink.drain()
     in_all = time.process_time() - began
-    trial.totals.update(trial.sink.count(drained))
+    trial.add(trial.sink.count(drained))
     del drained
     began = time.process_time()
     late = trial.sink.drain()
     idle = time.process_time() - began
-    trial.totals.update(trial.sink.count(late))
+    trial.add(trial.sink.count(late))
     trial.rounds += 1
     return {"path": path / trial.each, "all": (in_all - idle) / trial.each}
 
