@@ -359,20 +359,25 @@ def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
 
         def end_of_bucket(self, values: list[Any], first: int) -> int:
             """Where the sorted values end that are in one bucket with the first; a few of them may be left to the next."""
+            same = bisect.bisect_right(values, values[first], first)
             if values[first] <= 0:
-                return first + 1
+                return same
             mapping = self._mapping
             index = mapping.map_to_index(values[first])
             end = bisect.bisect_right(values, mapping.get_lower_boundary(index + 1), first)
-            while end > first + 1 and mapping.map_to_index(values[end - 1]) != index:  # the boundary is rounded
+            while end > same and mapping.map_to_index(values[end - 1]) != index:  # the boundary is rounded
                 end -= 1
-            return max(end, first + 1)
+            return max(end, same)
 
         def not_added(self, values: list[float]) -> list[float]:
             """Add values of one bucket that is there; returns them where it is not, since it was exported meanwhile."""
             with self._lock:
                 buckets = self._value_positive
-                if not values or values[0] <= 0 or buckets is None:
+                if values and values[0] == 0:
+                    self._zero_count += len(values)
+                    self._count += len(values)
+                    return []
+                if not values or values[0] < 0 or buckets is None:
                     return values
                 index = self._mapping.map_to_index(values[0])
                 if not buckets.index_start <= index <= buckets.index_end:
