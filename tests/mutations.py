@@ -110,7 +110,8 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing recorder skips the end of a request's span",
         file="instrumentation/asgi.py",
-        old="            attempt(self._record, error, elapsed)\n" + ENDS_WHATEVER_FAILS,
+        old="            self._record(error, elapsed)\n        except Exception as failed:\n"
+        "            log_internal_error(failed)\n" + ENDS_WHATEVER_FAILS,
         new="            self._record(error, elapsed)\n" + ENDS_AT_LAST,
     ),
     Mutation(

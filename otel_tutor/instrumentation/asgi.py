@@ -104,10 +104,15 @@ class _Request:
         self.finished = True
         elapsed = clock.now() - self.start
         state.requests.pop(id(self), None)
-        if attempt(self.destination.is_probe):
-            return  # a span that is not ended is never sent
         try:
-            attempt(self._record, error, elapsed)
+            if self.destination.is_probe():
+                return  # a span that is not ended is never sent
+        except Exception as failed:
+            log_internal_error(failed)
+        try:
+            self._record(error, elapsed)
+        except Exception as failed:
+            log_internal_error(failed)
         finally:
             attempt(self.span.end)
 

@@ -14,7 +14,7 @@ from otel_tutor import catalogue
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, never_raise
-from otel_tutor.recording.instruments import Labels, limit_cardinality, observe, record
+from otel_tutor.recording.instruments import Labels, labels, limit_cardinality, observe, record
 from otel_tutor.recording.sql import keyword
 from otel_tutor.recording.state import state
 
@@ -52,8 +52,8 @@ def observe_pools() -> None:
 def _time_statements(engine: Any) -> None:
     from sqlalchemy import event
 
-    event.listen(engine, "before_cursor_execute", _start_clock, named=True)
-    event.listen(engine, "after_cursor_execute", _succeeded, named=True)
+    event.listen(engine, "before_cursor_execute", _start_clock)
+    event.listen(engine, "after_cursor_execute", _succeeded)
     event.listen(engine, "handle_error", _failed)
 
 
@@ -70,7 +70,7 @@ def _time_pool(engine: Any) -> None:
 
     A pool that does not let its `connect` be replaced (`__slots__`) is left as it is.
     """
-    obtain, labels = engine.pool.connect, _pool(engine)
+    obtain, of_pool = engine.pool.connect, _pool(engine)
 
     @functools.wraps(obtain)
     def connect() -> Any:
@@ -78,18 +78,18 @@ def _time_pool(engine: Any) -> None:
         try:
             return obtain()
         finally:
-            record(catalogue.DB_WAIT, clock.now() - started, labels)
+            record(catalogue.DB_WAIT, clock.now() - started, of_pool)
 
     engine.pool.connect = connect
 
 
 @never_raise
-def _start_clock(**event: Any) -> None:
-    setattr(event["context"], _STARTED, clock.now())
+def _start_clock(_: Any, __: Any, ___: str, ____: Any, context: Any, _____: bool) -> None:
+    setattr(context, _STARTED, clock.now())
 
 
-def _succeeded(**event: Any) -> None:
-    _record(event["statement"], event["context"], "success")
+def _succeeded(_: Any, __: Any, statement: str, ___: Any, context: Any, ____: bool) -> None:
+    _record(statement, context, "success")
 
 
 def _failed(error: Any) -> None:
@@ -102,9 +102,8 @@ def _record(statement: str | None, context: Any, outcome: str) -> None:
     started = getattr(context, _STARTED, None)
     if started is not None:
         delattr(context, _STARTED)
-        operation = limit_cardinality(catalogue.DB_OPERATION, keyword(statement).upper())
-        labels = {catalogue.DB_OPERATION.key: operation, catalogue.OUTCOME.key: outcome}
-        record(catalogue.DB_OPERATION_DURATION, clock.now() - started, labels)
+        of_statement = labels((catalogue.DB_OPERATION, keyword(statement).upper()), (catalogue.OUTCOME, outcome))
+        record(catalogue.DB_OPERATION_DURATION, clock.now() - started, of_statement)
 
 
 def _count_connections() -> Iterable[tuple[float, Labels]]:

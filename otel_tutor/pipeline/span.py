@@ -38,6 +38,30 @@ _log: Final = logging.getLogger("opentelemetry.sdk.trace")  # whose lines are li
 class LightSpan(ApiSpan, ReadableSpan):
     """A recording span. Attributes of plain types stay in a dictionary until the span is exported."""
 
+    # In the place of properties, which an exporter of thousands of spans would call ten times for each.
+    __slots__ = (
+        "_guard",
+        "_happened",
+        "_linked",
+        "_owner",
+        "_values",
+        "context",
+        "end_time",
+        "kind",
+        "name",
+        "parent",
+        "start_time",
+        "status",
+    )
+
+    name: str
+    context: SpanContext
+    parent: SpanContext | None
+    kind: SpanKind
+    start_time: int  # nanoseconds since 1970
+    end_time: int | None  # None while it is open
+    status: Status
+
     def __init__(  # the base makes a resource where it is given none, which costs more than the span
         self,
         owner: "LightTracer",
@@ -49,13 +73,13 @@ class LightSpan(ApiSpan, ReadableSpan):
         start_time: int,
     ) -> None:
         self._owner = owner
-        self._name = name
-        self._ids = context
-        self._parent = parent
-        self._kind = kind
-        self._began = start_time
-        self._end_time: int | None = None
-        self._status = _UNSET
+        self.name = name
+        self.context = context
+        self.parent = parent
+        self.kind = kind
+        self.start_time = start_time
+        self.end_time = None
+        self.status = _UNSET
         self._guard = threading.RLock()  # a signal handler may record in the span that its own thread records in
         self._values: dict[str, Any] | BoundedAttributes = {}
         self._happened: BoundedList[Event] | None = None  # events
@@ -68,41 +92,6 @@ class LightSpan(ApiSpan, ReadableSpan):
                 self.set_attributes(attributes)
 
     # What the SDK's spans have.
-
-    @property
-    def name(self) -> str:
-        """The last that it was given."""
-        return self._name
-
-    @property
-    def context(self) -> SpanContext:
-        """Its ids."""
-        return self._ids
-
-    @property
-    def parent(self) -> SpanContext | None:
-        """The ids of the span it is in; None for the first of a trace."""
-        return self._parent
-
-    @property
-    def kind(self) -> SpanKind:
-        """Its role in a call."""
-        return self._kind
-
-    @property
-    def start_time(self) -> int:
-        """When it began, in nanoseconds since 1970."""
-        return self._began
-
-    @property
-    def end_time(self) -> int | None:
-        """When it ended; None while it is open."""
-        return self._end_time
-
-    @property
-    def status(self) -> Status:
-        """How it went."""
-        return self._status
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -149,40 +138,39 @@ class LightSpan(ApiSpan, ReadableSpan):
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's spans."""
         plain = ReadableSpan(
-            name=self._name,
-            context=self._ids,
-            parent=self._parent,
+            name=self.name,
+            context=self.context,
+            parent=self.parent,
             resource=self.resource,
             attributes=dict(self._limited()),
             events=self.events,
             links=self.links,
-            kind=self._kind,
-            status=self._status,
-            start_time=self._began,
-            end_time=self._end_time,
+            kind=self.kind,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
             instrumentation_scope=self.instrumentation_scope,
         )
         return str(plain.to_json(indent))
 
     def _limited(self) -> Mapping[str, Any]:
         values, longest = self._values, self._owner.length_limit
-        if isinstance(values, BoundedAttributes) or longest is None:
+        if longest is None or isinstance(values, BoundedAttributes):
             return values
-        with self._guard:
-            for key, value in values.items():
-                if type(value) is str and len(value) > longest:
-                    values[key] = value[:longest]
+        for value in tuple(values.values()):
+            if type(value) is str and len(value) > longest:
+                return {key: text[:longest] if type(text) is str else text for key, text in tuple(values.items())}
         return values
 
     # What the API's spans have.
 
     def get_span_context(self) -> SpanContext:
         """Its ids."""
-        return self._ids
+        return self.context
 
     def is_recording(self) -> bool:
         """Whether it has not ended."""
-        return self._end_time is None
+        return self.end_time is None
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Record an attribute in the place of one with the same key."""
@@ -191,8 +179,8 @@ class LightSpan(ApiSpan, ReadableSpan):
                 return
             values = self._values
             is_plain = type(values) is dict and type(value) in _PLAIN and type(key) is str and key
-            if is_plain and key not in values and len(values) < self._owner.count_limit:
-                values[key] = value
+            if is_plain and (values.pop(key, None) is not None or len(values) < self._owner.count_limit):
+                values[key] = value  # the last, as the SDK has it
             else:
                 self._bounded()[key] = value
 
@@ -201,7 +189,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             values = self._values
             fits = type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit
-            if fits and self._end_time is None and _is_plain(attributes) and values.keys().isdisjoint(attributes):
+            if fits and self.end_time is None and _is_plain(attributes) and values.keys().isdisjoint(attributes):
                 values.update(attributes)
                 return
             for key, value in attributes.items():
@@ -234,15 +222,15 @@ class LightSpan(ApiSpan, ReadableSpan):
         """Give it another name."""
         with self._guard:
             if not self._is_late("name"):
-                self._name = name
+                self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """State how it went. OK is final, and UNSET changes nothing."""
         new = status if isinstance(status, Status) else Status(status, description)
         with self._guard:
-            is_final = self._status.status_code is StatusCode.OK or new.status_code is StatusCode.UNSET
+            is_final = self.status.status_code is StatusCode.OK or new.status_code is StatusCode.UNSET
             if not is_final and not self._is_late("status"):
-                self._status = new
+                self.status = new
 
     def record_exception(
         self,
@@ -267,7 +255,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             if self._is_late("end"):
                 return
-            self._end_time = state.read_time_ns() if end_time is None else end_time
+            self.end_time = state.read_time_ns() if end_time is None else end_time
         self._owner.on_end(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
@@ -278,7 +266,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         super().__exit__(kind, error, where)
 
     def _is_late(self, what: str) -> bool:
-        if self._end_time is None:
+        if self.end_time is None:
             return False
         _log.warning("Setting %s on ended span.", what)
         return True

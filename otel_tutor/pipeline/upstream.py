@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from time import time_ns
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import opentelemetry.sdk.trace
 from opentelemetry import context, metrics, trace
@@ -30,6 +30,7 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.metrics import Counter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import Counter as SDKCounter
@@ -45,9 +46,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 from otel_tutor.catalogue import DB_OPERATION
 from otel_tutor.recording.operation import tracer
@@ -84,6 +85,10 @@ _OTLP_EXPORTERS: Final = (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)
 _MANY: Final = 500
 _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 _EXEMPLARS: Final = 20  # of them; the SDK keeps as many of a series until the next export
+
+# Statements of an engine whose span is known, and their characters: at most 2 MB.
+_STATEMENTS: Final = 512
+_LONG: Final = 4096
 
 _log: Final = logging.getLogger("otel_tutor")
 
@@ -593,17 +598,47 @@ def _engine_tracer() -> Callable[..., Any]:
             if operation := keyword(statement):  # there it is the name of the span, with that of the database
                 span.set_attribute(DB_OPERATION.key, operation.upper())
 
+        def _before_cur_exec(
+            self, conn: Any, cursor: Any, statement: Any, params: Any, context: Any, executemany: bool
+        ) -> tuple[Any, Any]:
+            # What it works out for the same statement is the same where the engine knows its server.
+            seen = vars(self).setdefault("seen", {})
+            known = seen.get(statement)
+            if known is not None and is_instrumentation_enabled():
+                name, attributes = known
+                context._otel_span = self.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+                return statement, params
+            before: Any = super()._before_cur_exec
+            executed = before(conn, cursor, statement, params, context, executemany)
+            span = getattr(context, "_otel_span", None)
+            is_fixed = bool(conn.engine.url.host) or self.vendor == "sqlite"
+            if isinstance(span, ReadableSpan) and is_fixed and len(seen) < _STATEMENTS and len(statement) <= _LONG:
+                seen[statement] = span.name, dict(span.attributes or {})
+            return cast("tuple[Any, Any]", executed)
+
     return Tracer
 
 
 def _names_spans() -> bool:
-    """Whether it takes what it is given here, and asks the method that is overridden here."""
-    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
+    """Whether it takes what it is given here, asks the methods that are overridden here, and ends the span it is left."""
+    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer, _after_cur_exec
+
+    class Span:
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+
+    span = Span()
+    after: Any = _after_cur_exec
+    after(None, None, "", None, SimpleNamespace(_otel_span=span), False)
+    before = inspect.signature(EngineTracer._before_cur_exec)
+    before.bind("self", "conn", "cursor", "statement", "params", "context", False)
 
     inspect.signature(EngineTracer).bind("tracer", "engine", "connections_usage")
     inspect.signature(EngineTracer._operation_name).bind("self", "db_name", "statement")
     inspect.signature(EngineTracer._set_db_client_span_attributes).bind("self", "span", "statement", "db_name", "attrs")
-    return True
+    return span.ended
 
 
 @contextmanager

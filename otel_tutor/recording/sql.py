@@ -10,6 +10,7 @@ __all__ = ["keyword"]
 
 _WORD: Final = re.compile(r"\s*([A-Za-z_]+)\b")
 _WITH: Final = "WITH"
+_USUAL: Final = 4096  # characters: 2 MB of the longest
 _LONGEST: Final = 16_384  # characters that are read, and tokens: where no keyword came until then, none is looked for
 
 
@@ -20,13 +21,21 @@ def keyword(statement: object) -> str:
     """
     if not isinstance(statement, str):
         return ""
+    return _keyword(statement) if len(statement) <= _USUAL else _found(statement)
+
+
+def _found(statement: str) -> str:
     plain = _WORD.match(statement)
     if plain is not None and plain[1].upper() != _WITH:
         return plain[1]
     return _parsed(statement[:_LONGEST])
 
 
-@functools.lru_cache(maxsize=512)  # an app has that many statements; those with values in them come and go
+# An app has that many statements, of which SQLAlchemy keeps the text as well; those with values in them come and go.
+_keyword: Final = functools.lru_cache(maxsize=512)(_found)
+
+
+@functools.lru_cache(maxsize=512)
 def _parsed(statement: str) -> str:
     from sqlparse import tokens  # when it is needed: most apps have no such statement
     from sqlparse.lexer import tokenize

@@ -61,6 +61,9 @@ PARTS: dict[str, list[WorkAround]] = {
     "_stub": [upstream.WHOLE_BATCHES],
     "EngineTracer": [ENGINE],
     "_operation_name": [ENGINE],
+    "_before_cur_exec": [ENGINE],
+    "_after_cur_exec": [ENGINE],
+    "_otel_span": [ENGINE],
     "_set_db_client_span_attributes": [ENGINE],
     "time_ns": [upstream.FROZEN_SPANS],
 }
