@@ -1,6 +1,6 @@
 """Telemetry around a whole application: outside its error handlers, and outside every middleware, whenever it was added."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -26,7 +26,7 @@ class _ObservedStack:
         router = self._app.router
         stack = getattr(router, "middleware_stack", None)  # an app may have put in something else
         if stack is not None and not isinstance(stack, _Arrival):
-            router.middleware_stack = _Arrival(stack)
+            router.middleware_stack = _Arrival(stack)  # type: ignore[assignment]  # it returns the stack's coroutine
         return TelemetryMiddleware(self._build(), self._at_end)
 
 
@@ -36,11 +36,11 @@ class _Arrival:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         destination = scope.get(DESTINATION)
         if isinstance(destination, Destination):
             destination.arrive(scope)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)  # for the caller to await: a coroutine here would have nothing else to do
 
 
 def observe_app(app: Starlette, at_end: Callable[[], object]) -> None:

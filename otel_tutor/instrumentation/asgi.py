@@ -28,11 +28,15 @@ from otel_tutor.instrumentation.websocket import observe_connection, observe_con
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.instruments import Labels, observe, recorder
-from otel_tutor.recording.operation import Attached, tracer
+from otel_tutor.recording.operation import Attached, conclude, tracer
 from otel_tutor.recording.outcome import record_exception
 from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
+
+
+_ROUTE: Final = catalogue.ROUTE.key
+_STATUS_CODE: Final = catalogue.STATUS_CODE.key
 
 
 class _Request:
@@ -140,11 +144,12 @@ class _Request:
         return (SERVER_ERROR if error is None or failure is not None else CLIENT_GONE), failure
 
     def _describe_span(self, route: str | None, status: int, failure: BaseException | None) -> None:
-        attributes: dict[str, str | int] = {catalogue.STATUS_CODE.key: status}
+        attributes: dict[str, str | int] = {_STATUS_CODE: status}
+        name = None
         if route is not None:
-            attributes[catalogue.ROUTE.key] = route
-            self.span.update_name(f"{self.method} {route}")
-        self.span.set_attributes(attributes)
+            attributes[_ROUTE] = route
+            name = f"{self.method} {route}"
+        conclude(self.span, name, attributes)
         if failure is not None or status >= SERVER_ERROR:
             self.span.set_attribute("error.type", str(status) if failure is None else type(failure).__qualname__)
             self.span.set_status(StatusCode.ERROR)

@@ -26,12 +26,12 @@ def request_attributes(scope: Scope) -> dict[str, Any]:
         if name == b"user-agent":
             agent = value
             break
-    server = scope.get("server")
+    server, method = scope.get("server"), scope["method"]
     common = _common(
-        _text(scope["method"]),
+        method if type(method) is str else _text(method),
         scope.get("scheme", "http"),
         scope.get("http_version", ""),
-        tuple(server) if server else None,
+        server if type(server) is tuple else tuple(server) if server else None,
         agent,
     )
     return {**common, "url.path": valid_utf8(_text(scope["path"]))}

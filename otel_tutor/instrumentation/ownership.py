@@ -47,8 +47,8 @@ def own_once(is_observed: Callable[[object], bool]) -> None:
 
 def disown(scope: Scope) -> None:
     """Take out of a scope what says that the request has an owner; the server may use the scope again."""
-    for key in OWNED:
-        scope.pop(key, None)
+    scope.pop(DESTINATION, None)
+    scope.pop(FASTAPI, None)
 
 
 def _owning_once(call: Call, is_observed: Callable[[object], bool]) -> Call:

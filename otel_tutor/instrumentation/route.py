@@ -133,18 +133,16 @@ def _as_left(scope: Scope, app: object) -> _Place | None:
     included: Any = (scope.get("fastapi") or {}).get("effective_route_context")
     if getattr(included, "original_route", None) is route and included.endpoint is endpoint:
         return _Place(included.path_format, endpoint)
-    return _Place(route.path_format, endpoint) if _belongs(route, app) else None
-
-
-def _belongs(route: object, app: object) -> bool:
-    """Whether the app itself has the route. That it has is remembered: a large app has hundreds."""
-    key = id(app), id(route)
-    if key in state.routes:
-        return True
-    belongs = any(route is own for own in getattr(_router(app), "routes", ()))
-    if belongs and len(state.routes) < _REMEMBERED:
-        state.routes[key] = app, route  # held, so that their ids stay theirs
-    return belongs
+    known = state.routes.get((id(app), id(route)))
+    if known is not None:
+        place: _Place = known[2]
+        return place
+    if not any(route is own for own in getattr(_router(app), "routes", ())):
+        return None
+    place = _Place(route.path_format, endpoint)
+    if len(state.routes) < _REMEMBERED:  # a large app has hundreds to look through
+        state.routes[id(app), id(route)] = app, route, place  # both are held, so that their ids stay theirs
+    return place
 
 
 class _Search:

@@ -85,8 +85,10 @@ class LightSpan(ApiSpan, ReadableSpan):
         self._happened: BoundedList[Event] | None = None  # events
         self._linked: BoundedList[Link] | None = None
         if attributes:
-            # Those of a request are made here, from what is checked.
-            if len(attributes) <= owner.count_limit and (kind is SpanKind.SERVER or _is_plain(attributes)):
+            is_short = len(attributes) <= owner.count_limit
+            if is_short and kind is SpanKind.SERVER and type(attributes) is dict:
+                self._values = attributes  # of a request: made in this package, of plain types, for this span
+            elif is_short and _is_plain(attributes):
                 self._values = dict(attributes)
             else:
                 self.set_attributes(attributes)
@@ -107,7 +109,7 @@ class LightSpan(ApiSpan, ReadableSpan):
     @property
     def events(self) -> Sequence[Event]:
         """What happened in it."""
-        return tuple(self._happened or ())
+        return () if self._happened is None else tuple(self._happened)
 
     @property
     def dropped_events(self) -> int:
@@ -117,7 +119,7 @@ class LightSpan(ApiSpan, ReadableSpan):
     @property
     def links(self) -> Sequence[Link]:
         """The spans it is linked to."""
-        return tuple(self._linked or ())
+        return () if self._linked is None else tuple(self._linked)
 
     @property
     def dropped_links(self) -> int:
@@ -249,6 +251,18 @@ class LightSpan(ApiSpan, ReadableSpan):
             exception_attributes.EXCEPTION_ESCAPED: str(escaped),
         }
         self.add_event("exception", {**event, **(attributes or {})}, timestamp)
+
+    def conclude(self, name: str | None, attributes: dict[str, Any]) -> None:
+        """Give it its last name, if it gets another, and add attributes of plain types."""
+        values = self._values
+        if self.end_time is None and type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit:
+            with self._guard:
+                values.update(attributes)
+                self.name = name or self.name
+            return
+        self.set_attributes(attributes)
+        if name:
+            self.update_name(name)
 
     def end(self, end_time: int | None = None) -> None:
         """End it, in nanoseconds since 1970; now, without a time. Then it is exported."""

@@ -84,7 +84,7 @@ _OTLP_EXPORTERS: Final = (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)
 # Measurements of one series that wait to be added up: at most 100 KB, and a millisecond of work.
 _MANY: Final = 500
 _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
-_EXEMPLARS: Final = 20  # of them; the SDK keeps as many of a series until the next export
+_EXEMPLARS: Final = 10  # of them; the SDK keeps 20 of a series until the next export
 
 # Statements of an engine whose span is known, and their characters: at most 2 MB.
 _STATEMENTS: Final = 512

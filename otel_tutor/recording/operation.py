@@ -33,6 +33,7 @@ __all__ = [
     "Attributes",
     "Block",
     "Operation",
+    "conclude",
     "current_operation",
     "tracer",
     "was_cancelled",
@@ -155,6 +156,17 @@ class Attached(AbstractContextManager[None]):
 
 def _start_span(name: object, attributes: object, kind: SpanKind) -> Span:
     return tracer().start_span(to_name(name), kind=kind, attributes=to_attributes(attributes))
+
+
+def conclude(span: Span, name: str | None, attributes: dict[str, Any]) -> None:
+    """Give a span its last name, if it gets another, and add attributes of plain types."""
+    at_once = getattr(span, "conclude", None)  # of our own spans
+    if at_once is not None:
+        at_once(name, attributes)
+        return
+    span.set_attributes(attributes)
+    if name:
+        span.update_name(name)
 
 
 def was_cancelled(error: BaseException | None) -> bool:

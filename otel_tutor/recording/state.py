@@ -67,7 +67,7 @@ class _State:
         self.counters: dict[str, Any] = {}
         self.remembered: list[dict[Any, tuple[Any, list[Any]]]] = []  # aggregations by attributes, one for each recorder
         self.propagation: tuple[object, frozenset[bytes]] = (None, frozenset())  # the propagator, and its headers
-        self.routes: dict[tuple[int, int], tuple[object, object]] = {}  # seen, with their router, by both ids
+        self.routes: dict[tuple[int, int], tuple[object, object, Any]] = {}  # app, route and place, by the first two's ids
         self.engines: WeakSet[Any] = WeakSet()
         self.loops: WeakSet[Any] = WeakSet()
         self.health_services: WeakSet[Any] = WeakSet()
