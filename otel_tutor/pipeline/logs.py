@@ -6,6 +6,7 @@ handlers only. A filter of the root logger does not see the records of other log
 yet what a filter of the logger drops, nor what `extra` adds.
 """
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import LoggingHandler as SDKLoggingHandler
 
+from otel_tutor.pipeline.line import Lines
 from otel_tutor.pipeline.other_loggers import Depth, comes_from_loguru, export_other_loggers
 from otel_tutor.recording.guard import attempt
 
@@ -25,20 +27,33 @@ _SUBSTRATE: Final = ("opentelemetry", "grpc")
 # Each request is a span, and a line of an access log has the client's address and the query string.
 _ACCESS_LOGS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 
+_EXPORTING: Final = (LoggingHandler, SDKLoggingHandler)
+
 _ALWAYS_THERE: Final = frozenset(vars(logging.makeLogRecord({})))  # attributes of a record
 
 
 def _is_the_apps(record: logging.LogRecord) -> bool:
-    name = record.name
+    return _is_of_the_app(record.name)
+
+
+@functools.lru_cache(maxsize=512)
+def _is_of_the_app(name: str) -> bool:
     return name != "otel_tutor" and name.partition(".")[0] not in _SUBSTRATE and name not in _ACCESS_LOGS
 
 
 class ExportHandler(LoggingHandler):
-    """Makes log records of OpenTelemetry out of those of the app, from INFO up."""
+    """Makes log records of OpenTelemetry out of those of the app, from INFO up; ordinary ones by `lines`."""
 
-    def __init__(self, provider: LoggerProvider) -> None:
+    def __init__(self, provider: LoggerProvider, lines: Lines | None = None) -> None:
         super().__init__(logging.INFO, provider)
+        self._lines: Final = lines
         self.addFilter(_is_the_apps)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Export it. An ordinary line takes no lock."""
+        if self._lines is not None and _is_of_the_app(record.name) and attempt(self._lines.write, record):
+            return True
+        return bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it, if need be without what makes that fail: arguments that do not fit, values without text."""
@@ -129,11 +144,23 @@ def _is_handled(logger: logging.Logger) -> bool:
 
     It does not where a NullHandler takes them and they do not reach the root logger.
     """
-    handlers = [handler for ancestor in _ancestry(logger) for handler in ancestor.handlers]
-    if any(isinstance(handler, (LoggingHandler, SDKLoggingHandler)) for handler in handlers):
-        return False
-    silenced = bool(handlers) and all(isinstance(handler, logging.NullHandler) for handler in handlers)
-    return not silenced or logging.root in _ancestry(logger)
+    is_silenced, current = False, logger
+    while True:  # this is asked for each line
+        for handler in current.handlers:
+            if isinstance(handler, _EXPORTING):
+                return False
+            is_silenced = True
+            if not isinstance(handler, logging.NullHandler):
+                return not _exports(current)
+        if not current.propagate or current.parent is None:
+            break
+        current = current.parent
+    return not is_silenced or current is logging.root
+
+
+def _exports(logger: logging.Logger) -> bool:
+    """Whether a handler of OpenTelemetry gets the records of this logger."""
+    return any(isinstance(handler, _EXPORTING) for ancestor in _ancestry(logger) for handler in ancestor.handlers)
 
 
 def _is_unconfigured(logger: logging.Logger, level: int) -> bool:
@@ -149,12 +176,12 @@ def _is_unconfigured(logger: logging.Logger, level: int) -> bool:
     )
 
 
-def export_logs(provider: LoggerProvider) -> Callable[[], None]:
+def export_logs(provider: LoggerProvider, lines: Lines) -> Callable[[], None]:
     """Send to `provider` what loggers let through, from INFO up, however and whenever logging is configured.
 
     What is printed stays as it is. While nothing is configured, INFO records are sent too, which Python alone would drop:
     it prints warnings then. Returns what undoes it.
     """
-    loggers = _Loggers(ExportHandler(provider))
+    loggers = _Loggers(ExportHandler(provider, lines))
     export_other_loggers(loggers.export, loggers.is_inside)
     return loggers.restore

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otel_tutor.pipeline import upstream
+from otel_tutor.pipeline.line import Lines, OwnLoggerProvider
 from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.model_spans import ModelSpans
 from otel_tutor.pipeline.neighbours import Neighbours
@@ -73,6 +74,7 @@ class Providers:
     neighbours: Neighbours
     own_tracer: LightTracer | None
     model_spans: ModelSpans
+    lines: Lines
     _ours: Sequence[Any]  # providers whose resource and life are ours
     _parts: Sequence[_Part]
     _detach_logging: Callable[[], None] = field(default=lambda: None)
@@ -103,11 +105,12 @@ class Providers:
         own_tracer = None if joined_tracer else _light_tracer(settings, exporters, resource, model_spans)
         tracer = joined_tracer if own_tracer is None else own_tracer.provider
         meter = joined_meter or MeterProvider(readers, resource=resource, shutdown_on_exit=False)
-        logger = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        logger.add_log_record_processor(valid_logs)
+        logger = OwnLoggerProvider(resource=resource, shutdown_on_exit=False)
+        logger.add_own_processor(valid_logs)
+        lines = Lines(logger, settings.log_value_limit, valid_logs)
         ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
         parts: list[Any] = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
-        return cls(tracer, meter, logger, exporters, neighbours, own_tracer, model_spans, ours, parts)
+        return cls(tracer, meter, logger, exporters, neighbours, own_tracer, model_spans, lines, ours, parts)
 
     def make_global(self) -> None:
         """Make these the process's providers where it has none, and have stdlib logging write to ours."""
@@ -118,7 +121,7 @@ class Providers:
         if self.neighbours.logger is None:
             _logs.set_logger_provider(self.logger)
         if self.exporters.logs:
-            self._detach_logging = export_logs(self.logger)
+            self._detach_logging = export_logs(self.logger, self.lines)
 
     def flush(self, seconds: float | None = None) -> bool:
         """Send what is held now, all three signals at once. Blocks until it is sent or given up, at most for `seconds`.

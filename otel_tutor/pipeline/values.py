@@ -20,7 +20,7 @@ from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8
 from otel_tutor.settings import DEFAULT_VALUE_LIMIT
 
-__all__ = ["ValidLogs", "valid_attributes", "valid_name", "valid_scope", "valid_text", "valid_value"]
+__all__ = ["ValidLogs", "is_valid", "valid_attributes", "valid_name", "valid_scope", "valid_text", "valid_value"]
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of OTLP's integers
 _DEEPEST: Final = 20  # levels of lists and mappings; deeper is a mistake, and protobuf refuses more than 100
@@ -53,21 +53,21 @@ def valid_value(value: Any, limit: int, level: int = 0) -> Any:
 
 def valid_attributes(attributes: Mapping[str, Any] | None, limit: int) -> Mapping[str, Any] | None:
     """`attributes` with valid keys and values: itself where they are valid, as they nearly always are."""
-    if not attributes or all(_is_valid(key, _LONGEST_NAME) and _is_valid(value, limit) for key, value in attributes.items()):
+    if not attributes or all(is_valid(key, _LONGEST_NAME) and is_valid(value, limit) for key, value in attributes.items()):
         return attributes
     valid = BoundedAttributes(attributes=valid_value(attributes, limit))
     valid.dropped = getattr(attributes, "dropped", 0)
     return valid
 
 
-def _is_valid(value: Any, limit: int) -> bool:
+def is_valid(value: Any, limit: int) -> bool:
     """Whether `value` needs no change. It is asked of each value that is exported, so the usual ones come first."""
     kind = type(value)
     if kind is str:
         return len(value) <= limit and (value.isascii() or valid_utf8(value) == value)
     if kind is int:
         return bool(_SMALLEST <= value <= _LARGEST)
-    return kind is bool or kind is float or (kind is tuple and all(_is_valid(item, limit) for item in value))
+    return kind is bool or kind is float or (kind is tuple and all(is_valid(item, limit) for item in value))
 
 
 def valid_scope(scope: InstrumentationScope | None, limit: int) -> InstrumentationScope | None:
@@ -97,8 +97,12 @@ class ValidLogs(LogRecordProcessor):
         """Pass on a copy with valid values."""
         valid = attempt(self._valid, log_record)
         if valid is not None:
-            for processor in self._processors:
-                processor.on_emit(valid)
+            self.pass_on(valid)
+
+    def pass_on(self, valid: Any) -> None:
+        """Pass on a record whose values are valid."""
+        for processor in self._processors:
+            processor.on_emit(valid)
 
     def _valid(self, original: ReadWriteLogRecord) -> ReadWriteLogRecord:
         log_record = replace(original, log_record=copy(original.log_record))

@@ -1,0 +1,108 @@
+"""An ordinary line of log on its way to the exporters, without what the SDK does for records of any kind.
+
+Ordinary is a text with arguments, and plain values beside it. The rest goes the SDK's way: exceptions, events, dictionaries,
+what is too long or has no type in OTLP. So do all lines where another processor sees them.
+"""
+
+import functools
+import logging
+from dataclasses import dataclass
+from time import time_ns
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.instrumentation.log_utils import std_to_otel
+from opentelemetry.sdk._logs import LoggerProvider, LogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from otel_tutor.pipeline.genai import EVENT_NAME, is_event
+from otel_tutor.pipeline.self_metrics import counts_every_span
+from otel_tutor.pipeline.values import ValidLogs, is_valid, valid_scope
+
+__all__ = ["Lines", "OwnLoggerProvider"]
+
+# Attributes of every record; the last two are there once it is formatted.
+_USUAL: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
+_EVENT_NAMES: Final = frozenset({EVENT_NAME, "otel.event.name"})
+_MOST: Final = 100  # values beside a text; the SDK keeps 128
+_SEVERITIES: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}  # the data model's words where they differ from Python's
+
+
+class OwnLoggerProvider(LoggerProvider):
+    """The SDK's provider, which also knows whether someone has added a processor to ours."""
+
+    is_shared = False
+
+    def add_log_record_processor(self, log_record_processor: LogRecordProcessor) -> None:
+        """Have a processor get every record from now on."""
+        self.is_shared = True
+        super().add_log_record_processor(log_record_processor)
+
+    def add_own_processor(self, log_record_processor: LogRecordProcessor) -> None:
+        """The same for ours, which need not see every record."""
+        super().add_log_record_processor(log_record_processor)
+
+
+class _Line(LogRecord):
+    """What an exporter reads; all of it is set by `Lines`."""
+
+    def __init__(self) -> None:
+        pass  # the base looks up what is known
+
+    def __copy__(self) -> "_Line":
+        return self  # a batch copies what others may still change
+
+
+@dataclass(frozen=True, slots=True)
+class _Emitted:
+    """What a processor is given."""
+
+    log_record: LogRecord
+    resource: Resource
+    instrumentation_scope: InstrumentationScope | None
+    limits: None = None
+
+
+class Lines:
+    """Exports ordinary lines."""
+
+    def __init__(self, provider: OwnLoggerProvider, limit: int, processor: ValidLogs) -> None:
+        self._provider: Final = provider
+        self._limit: Final = limit
+        self._pass_on: Final = processor.pass_on
+        self._is_light: Final = not counts_every_span()  # it counts every record as well
+        self._scope_of: Final = functools.lru_cache(maxsize=512)(self._find_scope)
+
+    def write(self, record: logging.LogRecord) -> bool:
+        """Export the record; False, without any effect, where it is no ordinary line."""
+        if record.exc_info or type(record.msg) is not str or self._provider.is_shared or not self._is_light:
+            return False
+        values, limit = vars(record), self._limit
+        extra: dict[str, Any] = {}
+        if not _USUAL.issuperset(values):
+            extra = {key: value for key, value in values.items() if key not in _USUAL}
+            is_plain = all(is_valid(key, limit) and is_valid(value, limit) for key, value in extra.items())
+            if not is_plain or len(extra) > _MOST or is_event(extra) or not _EVENT_NAMES.isdisjoint(extra):
+                return False
+        body = record.getMessage() if record.args else record.msg
+        if not is_valid(body, limit):
+            return False
+        line, span = _Line(), trace.get_current_span().get_span_context()
+        line.timestamp = int(record.created * 1e9)
+        line.observed_timestamp = time_ns()
+        line.trace_id, line.span_id, line.trace_flags = span.trace_id, span.span_id, span.trace_flags
+        line.severity_number, line.severity_text = _severity(record.levelno, record.levelname)
+        line.body, line.attributes, line.event_name, line.exception = body, extra, None, None
+        self._pass_on(_Emitted(line, self._provider.resource, self._scope_of(record.name)))
+        return True
+
+    def _find_scope(self, name: str) -> InstrumentationScope | None:
+        scope: Any = getattr(self._provider.get_logger(name), "instrumentation_scope", None)
+        return valid_scope(scope, self._limit)
+
+
+@functools.lru_cache(maxsize=64)
+def _severity(number: int, name: str) -> tuple[SeverityNumber, str]:
+    return std_to_otel(number), _SEVERITIES.get(name, name)
