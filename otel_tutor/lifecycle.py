@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.applications import Starlette
-
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.errors import ConfigurationError
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
@@ -24,6 +22,8 @@ from otel_tutor.recording.state import ForkStep, state
 from otel_tutor.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from otel_tutor.pipeline import Exporters, Providers
 
 __all__ = ["configure", "flush", "shutdown"]
@@ -34,7 +34,7 @@ SHUTDOWN_SECONDS: Final = 3.0  # servers are killed soon after: Kubernetes gives
 
 
 def configure(
-    app: Starlette | None = None,
+    app: "Starlette | None" = None,
     *,
     engine: Any = None,
     service_name: str | None = None,
@@ -249,7 +249,7 @@ def _observe_app_state() -> None:
     observe_health(health_service)
 
 
-def _observe_app(app: Starlette) -> None:
+def _observe_app(app: "Starlette") -> None:
     from otel_tutor.instrumentation.application import observe_app
 
     observe_app(app, at_end=flush)
