@@ -4,6 +4,7 @@ It prints its port, and serves until its standard input ends. Then it prints how
 """
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -35,10 +36,19 @@ def with_us() -> ASGIApp:
 
 
 def exporting() -> ASGIApp:
-    """Ours with 1,000 more series to export."""
+    """Ours with 1,000 more series. It exports again and again from SIGUSR1 on, until SIGUSR2."""
+    import otel_tutor
     from otel_tutor.monitoring import metrics_collector
 
-    app = with_us()
+    app, goes_on = with_us(), threading.Event()
+    signal.signal(signal.SIGUSR1, lambda *_: goes_on.set())
+    signal.signal(signal.SIGUSR2, lambda *_: goes_on.clear())
+
+    def export() -> None:
+        while goes_on.wait():
+            otel_tutor.flush()
+
+    threading.Thread(target=export, daemon=True).start()
     for number in range(250):
         metrics_collector.track_rag_query(f"subject {number}", 0.1, 5, 1.4)
     return app

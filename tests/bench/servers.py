@@ -89,8 +89,6 @@ def serving(name: str, folder: Path, more: Mapping[str, str] | None = None) -> I
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.grpc if receiver else NOWHERE}
         if name == "logfire" and receiver:
             environ = {**HTTP, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http}
-        if name == "exporting":
-            environ["OTEL_METRIC_EXPORT_INTERVAL"] = "50"
         python = peers_python() if name == "logfire" else plain_python()
         process = subprocess.Popen(
             [python, "-m", "tests.bench.server", name],
@@ -109,22 +107,17 @@ def serving(name: str, folder: Path, more: Mapping[str, str] | None = None) -> I
 
 
 def drive(servers: Sequence[Server], effort: Effort, connections: Sequence[int]) -> None:
-    """Put load on each server in turns. One that exports all the time is stopped while the others are asked."""
-    always_busy = [server for server in servers if server.name == "exporting"]
+    """Put load on each server in turns; one that exports all the time does so in its turn only."""
     for server in servers:
         load(server, 16, 0.5)  # what is made once is made now
-    for server in always_busy:
-        server.process.send_signal(signal.SIGSTOP)
     for number in connections:
         for _ in range(effort.loads):
             for server in servers:
-                if server in always_busy:
-                    server.process.send_signal(signal.SIGCONT)
+                if server.name == "exporting":
+                    server.process.send_signal(signal.SIGUSR1)
                 server.loads[number].append(load(server, number, effort.seconds))
-                if server in always_busy:
-                    server.process.send_signal(signal.SIGSTOP)
-    for server in always_busy:
-        server.process.send_signal(signal.SIGCONT)
+                if server.name == "exporting":
+                    server.process.send_signal(signal.SIGUSR2)
 
 
 def load(server: Server, connections: int, seconds: float) -> Load:
@@ -140,7 +133,7 @@ def load(server: Server, connections: int, seconds: float) -> Load:
     if "Non-2xx" in text or "Socket errors" in text:
         raise LostError(f"servers, {server.name}: {text.strip().splitlines()[-3:]}")
     rate = float(re.findall(r"Requests/sec: +([\d.]+)", text)[0])
-    latency = dict(re.findall(r"^ +(50|99)% +(\S+)$", text, re.MULTILINE))
+    latency = dict(re.findall(r"^ +(50|99)% +(\S+) *$", text, re.MULTILINE))
     return Load(rate, _seconds(latency["50"]), _seconds(latency["99"]))
 
 
