@@ -1,6 +1,9 @@
 """Cached recording leads to where the SDK's own record() does."""
 
 import random
+import signal
+import threading
+from typing import Any
 
 import pytest
 from opentelemetry.metrics import NoOpMeter
@@ -89,3 +92,55 @@ def test_cached_recording_keeps_exemplars(captured: Capture) -> None:
     (point,) = captured.read_metrics()["rag.retrieval.duration"]
     assert set(point.exemplar_trace_ids) <= {span.context.trace_id for span in captured.spans}
     assert point.exemplar_trace_ids
+
+
+@pytest.mark.parametrize("kind", ["create_histogram", "create_counter"])
+def test_threads_that_record_while_others_export_lose_nothing(kind: str) -> None:
+    reader = InMemoryMetricReader(preferred_aggregation={Histogram: histogram_aggregation()})
+    record = cached_recording(getattr(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"), kind)("i"))
+
+    def work() -> None:
+        for number in range(5000):
+            record(number % 7 / 8, {"a": "b"}, None)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        reader.get_metrics_data()
+    for thread in threads:
+        thread.join()
+
+    data: Any = reader.get_metrics_data()
+    (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert getattr(point, "count", 20_000) == 20_000
+    assert getattr(point, "sum", None) or point.value == pytest.approx(4 * sum(number % 7 / 8 for number in range(5000)))
+
+
+@pytest.mark.parametrize("kind", ["create_histogram", "create_counter"])
+def test_a_signal_handler_may_record_while_its_thread_records_and_exports(kind: str) -> None:
+    reader = InMemoryMetricReader(preferred_aggregation={Histogram: histogram_aggregation()})
+    record = cached_recording(getattr(MeterProvider([reader], shutdown_on_exit=False).get_meter("test"), kind)("i"))
+    record(1.0, {"a": "b"}, None)
+    handled: list[int] = []
+
+    def handle(*_: object) -> None:
+        record(1.0, {"a": "b"}, None)
+        handled.append(1)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
+    recorded = 1
+    try:
+        while len(handled) < 300:  # each interrupts this loop at another place
+            record(1.0, {"a": "b"}, None)
+            recorded += 1
+            if recorded % 20 == 0:
+                reader.get_metrics_data()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    data: Any = reader.get_metrics_data()
+    (point,) = data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points
+    assert (point.count if kind == "create_histogram" else point.value) == recorded + len(handled)
