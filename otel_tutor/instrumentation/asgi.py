@@ -23,7 +23,7 @@ from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.outcome import CLIENT_GONE, SERVER_ERROR, failure_of
 from otel_tutor.instrumentation.ownership import FASTAPI, OWNED, disown
 from otel_tutor.instrumentation.propagation import context_inside, remote_context
-from otel_tutor.instrumentation.route import DESTINATION, Destination, will_reach_probe
+from otel_tutor.instrumentation.route import DESTINATION, PROBES, Destination, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
@@ -167,7 +167,8 @@ class _Request:
 
 def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
     """A request under observation; None for a health probe, and for a scope that cannot be read, which are only answered."""
-    if attempt(will_reach_probe, scope, app):
+    path = scope.get("path")
+    if (type(path) is not str or path.endswith(PROBES)) and attempt(will_reach_probe, scope, app):
         return None
     try:
         request = _Request(scope, app)

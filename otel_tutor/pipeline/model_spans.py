@@ -74,7 +74,7 @@ class ModelSpans(SpanProcessor):
     """Counts calls to models, and passes each span on to the processors that export it."""
 
     def __init__(self, processors: Sequence[SpanProcessor]) -> None:
-        self._processors: Final = processors
+        self.processors: Final = processors
         self._captures: Final = captures_in_spans()
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
@@ -149,7 +149,7 @@ class ModelSpans(SpanProcessor):
         self._pass_on(span)
 
     def _pass_on(self, span: ReadableSpan) -> None:
-        for processor in self._processors:
+        for processor in self.processors:
             processor.on_end(span)
 
     def _account(self, span: ReadableSpan) -> ReadableSpan:
@@ -268,12 +268,12 @@ class ModelSpans(SpanProcessor):
 
     def shutdown(self) -> None:
         """Send what is left and stop."""
-        for processor in self._processors:
+        for processor in self.processors:
             processor.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what is held."""
-        return all(processor.force_flush(timeout_millis) for processor in self._processors)
+        return all(processor.force_flush(timeout_millis) for processor in self.processors)
 
 
 def _is_ours(span: ReadableSpan) -> bool:

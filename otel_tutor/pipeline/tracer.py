@@ -45,6 +45,7 @@ class LightTracer(trace.Tracer):
         self._sdk: Final = provider.get_tracer(_SCOPE)
         self._is_light: Final = not counts_every_span()
         self._model_spans: Final = model_spans
+        self._processors: Final = model_spans.processors
         self.scope: Final = InstrumentationScope(_SCOPE, "")
         self.limits: Final = limits
         self.count_limit: Final = _UNLIMITED if limits.max_span_attributes is None else limits.max_span_attributes
@@ -84,14 +85,20 @@ class LightTracer(trace.Tracer):
 
     def on_end(self, span: LightSpan) -> None:
         """Export it, if it is sampled."""
-        self._model_spans.on_end_of_own(span)
+        if span.kind is SpanKind.SERVER:
+            for processor in self._processors:
+                processor.on_end(span)
+        else:
+            self._model_spans.on_end_of_own(span)
 
     def _sampled(
         self, name: str, context: Context | None, kind: SpanKind, attributes: Mapping[str, Any] | None
     ) -> tuple[SpanContext, SpanContext | None, Mapping[str, Any] | None]:
         """The ids of a new span, those of its parent, and its attributes, or None where it is not to be recorded."""
         ids, sampler = self.provider.id_generator, self.provider.sampler
-        parent: SpanContext | None = trace.get_current_span(context).get_span_context()
+        parent: SpanContext | None = None
+        if context or context is None:  # an empty one has no span
+            parent = trace.get_current_span(context).get_span_context()
         if parent is None or not parent.is_valid:
             parent, trace_id, flags, is_sampled = None, ids.generate_trace_id(), self._flags, self._samples_roots
         else:

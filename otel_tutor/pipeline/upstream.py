@@ -170,7 +170,7 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
             return
         span = trace.get_current_span(within).get_span_context()
         if samples_traces:
-            sample = span.trace_flags.sampled and span.is_valid
+            sample = span.trace_flags & TraceFlags.SAMPLED and span.is_valid
         else:
             sample = exemplar_filter.should_sample(value, time_ns(), attributes, within or context.get_current())
         waiting = (value, time_ns(), attributes, span) if sample else value

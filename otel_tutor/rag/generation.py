@@ -95,7 +95,7 @@ class Generation(Step):
 
     def __enter__(self) -> Self:
         super().__enter__()
-        self._entered.enter_context(self._call.active())
+        self._enter(self._call.active())
         return self
 
     def read(self, response: object) -> None:

@@ -1,6 +1,6 @@
 """What every step of a question has in common: a `with` block around an operation."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
@@ -17,19 +17,24 @@ class Step:
     """A `with` block around an operation that begins when it is entered."""
 
     _operation: Operation
-    _entered: ExitStack
+    _entered: list[AbstractContextManager[None]]
 
     def _begin(self) -> Operation:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._operation = self._begin()
-        self._entered = ExitStack()
-        self._entered.enter_context(self._operation.active())
+        self._entered = []
+        self._enter(self._operation.active())
         return self
 
+    def _enter(self, active: AbstractContextManager[None]) -> None:
+        active.__enter__()
+        self._entered.append(active)
+
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
-        self._entered.close()
+        while self._entered:
+            self._entered.pop().__exit__(None, None, None)
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
