@@ -37,10 +37,12 @@ class Mutation:
     tests: str = BOUNDARY
 
 
-def forced(work_around: str, probe: str) -> Mutation:
+def forced(work_around: str, module: str, probe: str) -> Mutation:
     """A work-around that is used whether or not it fits."""
     name = f"the probe of {work_around} always says yes"
-    return Mutation(name=name, file="pipeline/upstream.py", old=f"works={probe}", new="works=lambda: True", tests=UPSTREAM)
+    return Mutation(
+        name=name, file=f"pipeline/upstream/{module}.py", old=f"works={probe}", new="works=lambda: True", tests=UPSTREAM
+    )
 
 
 MUTATIONS: Final = (
@@ -128,7 +130,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         name="measurements that wait are not exported",
-        file="pipeline/upstream.py",
+        file="pipeline/upstream/histogram.py",
         old="            self.add_up()\n            with",
         new="            with",
         tests="tests/pipeline/test_cached_recording.py",
@@ -143,8 +145,8 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing measurement loses the next",
         file="recording/instruments.py",
-        old="attempt(_record, row, value, labels)",
-        new="_record(row, value, labels)",
+        old="    except Exception as error:\n        log_internal_error(error)\n\n\nadd = record",
+        new="    except ZeroDivisionError as error:\n        log_internal_error(error)\n\n\nadd = record",
     ),
     Mutation(
         name="a span that cannot begin stops its block",
@@ -161,14 +163,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         name="a probe of a work-around that fails is not caught",
-        file="pipeline/upstream.py",
+        file="pipeline/upstream/workaround.py",
         old="        except Exception as error:\n            state.work_arounds",
         new="        except ZeroDivisionError as error:\n            state.work_arounds",
         tests=UPSTREAM,
     ),
     Mutation(
         name="a work-around is switched off without a line of log",
-        file="pipeline/upstream.py",
+        file="pipeline/upstream/workaround.py",
         old="            _log.warning(message, name",
         new="            _log.debug(message, name",
         tests=UPSTREAM,
@@ -186,14 +188,14 @@ MUTATIONS: Final = (
         new="if self._accepts:",
         tests="tests/pipeline/test_delivery.py",
     ),
-    forced("whole batches", "_passes_its_batch"),
-    forced("cached recording", "_records_as_the_sdk_does"),
-    forced("steady histograms", "_keeps_its_scale"),
-    forced("counts of a forked child", "_starts_at_zero"),
-    forced("the name of a forked child", "_exports_under_another_name"),
-    forced("the connection of a forked child", "_can_reconnect"),
-    forced("spans of one engine", "_names_spans"),
-    forced("frozen times of spans", "_freezes_spans"),
+    forced("whole batches", "exporter", "_passes_its_batch"),
+    forced("cached recording", "recording", "_records_as_the_sdk_does"),
+    forced("steady histograms", "histogram", "_keeps_its_scale"),
+    forced("counts of a forked child", "fork", "_starts_at_zero"),
+    forced("the name of a forked child", "fork", "_exports_under_another_name"),
+    forced("the connection of a forked child", "fork", "_can_reconnect"),
+    forced("spans of one engine", "engine", "_names_spans"),
+    forced("frozen times of spans", "spantime", "_freezes_spans"),
 )
 
 

@@ -1,6 +1,6 @@
 """One SQL statement becomes one client span and one duration; a pool's connections are counted when they are exported.
 
-Spans are those of opentelemetry-instrumentation-sqlalchemy (`pipeline/upstream.py`). What it does not measure is measured
+Spans are those of opentelemetry-instrumentation-sqlalchemy (`pipeline/upstream`). What it does not measure is measured
 here: durations, and a pool by what the pool itself knows. Where SQLAlchemy does not have what one measurement needs, that
 measurement is left out and nothing else changes.
 """
