@@ -20,7 +20,7 @@ def draw(results: Mapping[str, Any], folder: Path) -> None:
     rows = [row for group in results.values() if isinstance(group, list) for row in group]
     if judged := [row for row in rows if row["verdict"] in COLOURS]:
         _draw_ratios(judged, folder / "ratios.png")
-    if curves := [row for row in rows if row["points"]]:
+    if curves := [row for row in rows if row.get("points")]:
         _draw_growth(curves, folder / "growth.png")
 
 
@@ -36,6 +36,7 @@ def _draw_ratios(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         spread = [[middle - low], [high - middle]]
         axes.errorbar(middle, place, xerr=spread, fmt="o", color=COLOURS[row["verdict"]], markersize=4)
     axes.axvline(1, color="black", linewidth=1)
+    axes.margins(y=0.01)
     axes.set_xscale("log")
     axes.set_xlabel("cost as a share of the aim; 1 or less is a pass")
     labels = [row["what"] + (f" / {row['peer']}" if row["peer"] != "-" else "") for row in reversed(rows)]
