@@ -51,8 +51,12 @@ class ExportHandler(LoggingHandler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Export it. An ordinary line takes no lock."""
-        if self._lines is not None and _is_of_the_app(record.name) and attempt(self._lines.write, record):
-            return True
+        if self._lines is not None and _is_of_the_app(record.name):
+            try:
+                if self._lines.write(record):
+                    return True
+            except Exception:  # arguments that do not fit, for example: `emit` does what can be done
+                pass
         return bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -101,8 +105,14 @@ class _Loggers:
                 call_handlers(logger, record)
             finally:  # last: what the app's own handlers hide or add is hidden or added
                 self._depth.value -= 1
-                if _is_handled(logger) and not ("loguru" in sys.modules and comes_from_loguru()):
-                    self.export(record)
+                current = self.handler
+                if (
+                    current is not None
+                    and record.levelno >= current.level
+                    and _is_handled(logger)
+                    and not ("loguru" in sys.modules and comes_from_loguru())
+                ):
+                    current.handle(record)
 
         def is_enabled_or_exported(logger: logging.Logger, level: int) -> bool:
             return is_enabled_for(logger, level) or (
@@ -144,23 +154,19 @@ def _is_handled(logger: logging.Logger) -> bool:
 
     It does not where a NullHandler takes them and they do not reach the root logger.
     """
-    is_silenced, current = False, logger
+    is_shown = is_silenced = False
+    current = logger
     while True:  # this is asked for each line
         for handler in current.handlers:
             if isinstance(handler, _EXPORTING):
                 return False
-            is_silenced = True
-            if not isinstance(handler, logging.NullHandler):
-                return not _exports(current)
+            if isinstance(handler, logging.NullHandler):
+                is_silenced = True
+            else:
+                is_shown = True
         if not current.propagate or current.parent is None:
-            break
+            return is_shown or not is_silenced or current is logging.root
         current = current.parent
-    return not is_silenced or current is logging.root
-
-
-def _exports(logger: logging.Logger) -> bool:
-    """Whether a handler of OpenTelemetry gets the records of this logger."""
-    return any(isinstance(handler, _EXPORTING) for ancestor in _ancestry(logger) for handler in ancestor.handlers)
 
 
 def _is_unconfigured(logger: logging.Logger, level: int) -> bool:

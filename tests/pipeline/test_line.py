@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_tutor.pipeline.line import Lines, OwnLoggerProvider
 from otel_tutor.pipeline.logs import ExportHandler
 from otel_tutor.pipeline.values import ValidLogs
+from otel_tutor.recording.state import state
 
 LIMIT = 50
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -30,6 +32,13 @@ def record(said: object, /, *args: Any, level: int = logging.WARNING, **extra: A
     return made
 
 
+def failure() -> tuple[type[BaseException], BaseException, TracebackType | None]:
+    try:
+        raise ValueError("no")
+    except ValueError as error:
+        return type(error), error, error.__traceback__
+
+
 ORDINARY = {
     "a text": record("hello"),
     "with arguments": record("%s is %d", "it", 5),
@@ -38,6 +47,10 @@ ORDINARY = {
     "an error": record("no", level=logging.ERROR),
     "a critical one": record("no", level=logging.CRITICAL),
     "a level of the app": record("no", level=25),
+    "a level whose name has a cut character": record("no", levelname="\ud800"),
+    "a level whose name is no text": record("no", levelname=5),
+    "a level without a name": record("no", levelname=None),
+    "values of several types in one": record("hello", ids=("a", 1, (2.5, True))),
     "letters": record("Grüße, 日本"),
 }
 OTHER = {
@@ -50,11 +63,17 @@ OTHER = {
     "an object beside it": record("hello", what=Odd()),
     "a list beside it": record("hello", ids=[1, {"a": 2}]),
     "a huge number": record("hello", number=2**70),
+    "a value without a name": record("hello", **dict[str, Any]({"": 1})),
+    "a value whose name is no text": record("hello"),
+    "a value whose name has a cut character": record("hello", **dict[str, Any]({"\ud800": 1})),
     "many values": record("hello", **{f"key {number}": number for number in range(150)}),
     "an event": record("hello", **dict[str, Any]({"event.name": "asked"})),
     "an event by its newer name": record("hello", **dict[str, Any]({"otel.event.name": "asked"})),
     "an exception": record("no", exc_info=(ValueError, ValueError("no"), None)),
+    "an exception with its traceback": record("no", exc_info=failure(), student=7),
+    "a dictionary with an exception": record({"event": "asked", "exc_info": failure()[1], "ids": [1]}, student=7),
 }
+vars(OTHER["a value whose name is no text"])[5] = 6  # type: ignore[index]
 
 
 def exported(write: Callable[[logging.Handler], object], *, lines: bool) -> tuple[list[Any], Lines]:
@@ -132,3 +151,24 @@ def test_what_the_arguments_are_later_changes_nothing() -> None:
     (log,), _ = exported(write, lines=True)
 
     assert log.log_record.body == "['Ada']"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("variable", ["OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"])
+def test_a_line_has_as_many_values_as_the_sdk_is_set_to_keep(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "2")
+    written = record("hello", one=1, two=2, three=3)
+    (of_lines,), light = exported(lambda handler: handler.handle(written), lines=True)
+    (of_sdk,), _ = exported(lambda handler: handler.handle(written), lines=False)
+
+    assert encoded(of_lines) == encoded(of_sdk)
+    assert len(of_lines.log_record.attributes) == 2
+    assert light.write(record("hello", one=1, two=2))
+
+
+def test_arguments_that_do_not_fit_are_no_failure_of_telemetry() -> None:
+    before = state.internal_errors
+    (log,), _ = exported(lambda handler: handler.handle(OTHER["arguments that do not fit"]), lines=True)
+
+    assert log.log_record.body == "%d"
+    assert state.internal_errors == before
