@@ -50,7 +50,6 @@ ORDINARY = {
     "a level whose name has a cut character": record("no", levelname="\ud800"),
     "a level whose name is no text": record("no", levelname=5),
     "a level without a name": record("no", levelname=None),
-    "values of several types in one": record("hello", ids=("a", 1, (2.5, True))),
     "letters": record("Grüße, 日本"),
 }
 OTHER = {
@@ -162,7 +161,6 @@ def test_a_line_has_as_many_values_as_the_sdk_is_set_to_keep(monkeypatch: pytest
     (of_sdk,), _ = exported(lambda handler: handler.handle(written), lines=False)
 
     assert encoded(of_lines) == encoded(of_sdk)
-    assert len(of_lines.log_record.attributes) == 2
     assert light.write(record("hello", one=1, two=2))
 
 
