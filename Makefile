@@ -32,7 +32,7 @@ matrix: .venv/ready
 guests: .venv/ready
 	$(BIN)/pytest -m guests tests/neighbours
 
-# Real model clients with each library that traces them, against a server's account, and real vector stores: six minutes
+# Real model clients with each library that traces them, against a server's account, and real vector stores: a quarter of an hour, and 6 GB for torch
 models: .venv/ready
 	$(BIN)/pytest -m models -n 2 tests/models
 

@@ -63,9 +63,8 @@ MUTATIONS: Final = (
     Mutation(
         name="asgi._begin without its except",
         file="instrumentation/asgi.py",
-        old="    try:\n        request = _Request(scope, app)\n    except Exception as error:\n"
-        "        log_internal_error(error)\n        return None\n",
-        new="    request = _Request(scope, app)\n",
+        old="        request = _Request(scope, app)\n    except Exception as error:\n",
+        new="        request = _Request(scope, app)\n    except ZeroDivisionError as error:\n",
     ),
     Mutation(
         name="websocket.observe_connection without its except",

@@ -23,7 +23,7 @@ from otel_tutor.instrumentation.eventloop import watch_event_loop
 from otel_tutor.instrumentation.outcome import CLIENT_GONE, SERVER_ERROR, failure_of
 from otel_tutor.instrumentation.ownership import FASTAPI, OWNED, disown
 from otel_tutor.instrumentation.propagation import context_inside, remote_context
-from otel_tutor.instrumentation.route import DESTINATION, PROBES, Destination, will_reach_probe
+from otel_tutor.instrumentation.route import DESTINATION, Destination, will_reach_probe
 from otel_tutor.instrumentation.websocket import observe_connection, observe_connections
 from otel_tutor.recording import clock
 from otel_tutor.recording.guard import attempt, log_internal_error
@@ -33,7 +33,6 @@ from otel_tutor.recording.outcome import record_exception
 from otel_tutor.recording.state import state
 
 __all__ = ["TelemetryMiddleware", "observe_requests_in_progress"]
-
 
 _ROUTE: Final = catalogue.ROUTE.key
 _STATUS_CODE: Final = catalogue.STATUS_CODE.key
@@ -167,10 +166,9 @@ class _Request:
 
 def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
     """A request under observation; None for a health probe, and for a scope that cannot be read, which are only answered."""
-    path = scope.get("path")
-    if (type(path) is not str or path.endswith(PROBES)) and attempt(will_reach_probe, scope, app):
-        return None
     try:
+        if will_reach_probe(scope, app):
+            return None
         request = _Request(scope, app)
     except Exception as error:
         log_internal_error(error)

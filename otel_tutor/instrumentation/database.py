@@ -84,11 +84,11 @@ def _time_pool(engine: Any) -> None:
 
 
 @never_raise
-def _start_clock(_: Any, __: Any, ___: str, ____: Any, context: Any, _____: bool) -> None:
+def _start_clock(_conn: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _executemany: bool) -> None:
     setattr(context, _STARTED, clock.now())
 
 
-def _succeeded(_: Any, __: Any, statement: str, ___: Any, context: Any, ____: bool) -> None:
+def _succeeded(_conn: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _executemany: bool) -> None:
     _record(statement, context, "success")
 
 

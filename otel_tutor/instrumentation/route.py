@@ -103,9 +103,10 @@ def will_reach_probe(scope: Scope, app: object) -> bool:
     Only paths that end as a probe's are looked up, so that other requests are not routed twice. A probe behind an app that
     does not show its routes is recognised by its `Destination` when it has answered.
     """
-    if not scope["path"].endswith(PROBES):
+    path = scope["path"]
+    if type(path) is not str or not path.endswith(PROBES):
         return False
-    place = _find(scope, _outermost(scope, app))
+    place = attempt(_find, scope, _outermost(scope, app))
     return place is not None and _is_probe(place.endpoint)
 
 

@@ -74,7 +74,7 @@ class ModelSpans(SpanProcessor):
     """Counts calls to models, and passes each span on to the processors that export it."""
 
     def __init__(self, processors: Sequence[SpanProcessor]) -> None:
-        self.processors: Final = processors
+        self._processors: Final = processors
         self._captures: Final = captures_in_spans()
         self._open: WeakValueDictionary[int, Span] = WeakValueDictionary()
         self._blocks: WeakKeyDictionary[Span, Operation] = WeakKeyDictionary()  # of `otel_tutor.rag` that a span is in
@@ -140,16 +140,14 @@ class ModelSpans(SpanProcessor):
         span = attempt(self._account, span) or span
         bare = attempt(_without_content, span, self._captures)
         if bare is not None:  # what may hold a student's text is not sent
-            self._pass_on(bare)
+            for processor in self._processors:
+                processor.on_end(bare)
 
     def on_end_of_own(self, span: ReadableSpan) -> None:
         """Pass on a span of this package, whose calls are counted by hand."""
         if span.kind is not SpanKind.SERVER:
             self._open.pop(span.context.span_id, None)
-        self._pass_on(span)
-
-    def _pass_on(self, span: ReadableSpan) -> None:
-        for processor in self.processors:
+        for processor in self._processors:
             processor.on_end(span)
 
     def _account(self, span: ReadableSpan) -> ReadableSpan:
@@ -268,12 +266,12 @@ class ModelSpans(SpanProcessor):
 
     def shutdown(self) -> None:
         """Send what is left and stop."""
-        for processor in self.processors:
+        for processor in self._processors:
             processor.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what is held."""
-        return all(processor.force_flush(timeout_millis) for processor in self.processors)
+        return all(processor.force_flush(timeout_millis) for processor in self._processors)
 
 
 def _is_ours(span: ReadableSpan) -> bool:

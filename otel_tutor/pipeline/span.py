@@ -139,20 +139,8 @@ class LightSpan(ApiSpan, ReadableSpan):
 
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's spans."""
-        plain = ReadableSpan(
-            name=self.name,
-            context=self.context,
-            parent=self.parent,
-            resource=self.resource,
-            attributes=dict(self._limited()),
-            events=self.events,
-            links=self.links,
-            kind=self.kind,
-            status=self.status,
-            start_time=self.start_time,
-            end_time=self.end_time,
-            instrumentation_scope=self.instrumentation_scope,
-        )
+        parts = ("name", "context", "parent", "resource", "events", "links", "kind", "status", "start_time", "end_time")
+        plain = ReadableSpan(**{part: getattr(self, part) for part in parts}, attributes=dict(self._limited()))
         return str(plain.to_json(indent))
 
     def _limited(self) -> Mapping[str, Any]:
@@ -254,15 +242,15 @@ class LightSpan(ApiSpan, ReadableSpan):
 
     def conclude(self, name: str | None, attributes: dict[str, Any]) -> None:
         """Give it its last name, if it gets another, and add attributes of plain types."""
-        values = self._values
-        if self.end_time is None and type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit:
-            with self._guard:
+        with self._guard:
+            values = self._values
+            if self.end_time is None and type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit:
                 values.update(attributes)
                 self.name = name or self.name
-            return
-        self.set_attributes(attributes)
-        if name:
-            self.update_name(name)
+                return
+            self.set_attributes(attributes)
+            if name:
+                self.update_name(name)
 
     def end(self, end_time: int | None = None) -> None:
         """End it, in nanoseconds since 1970; now, without a time. Then it is exported."""

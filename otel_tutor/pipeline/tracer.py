@@ -6,7 +6,7 @@ from typing import Any, Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
@@ -44,8 +44,8 @@ class LightTracer(trace.Tracer):
         self.provider: Final = provider
         self._sdk: Final = provider.get_tracer(_SCOPE)
         self._is_light: Final = not counts_every_span()
-        self._model_spans: Final = model_spans
-        self._processors: Final = model_spans.processors
+        self._note: Final = model_spans.note_own
+        self.on_end: Final = model_spans.on_end_of_own
         self.scope: Final = InstrumentationScope(_SCOPE, "")
         self.limits: Final = limits
         self.count_limit: Final = _UNLIMITED if limits.max_span_attributes is None else limits.max_span_attributes
@@ -79,17 +79,8 @@ class LightTracer(trace.Tracer):
         if attributes is None:
             return NonRecordingSpan(made)
         span = LightSpan(self, name, made, parent, kind, attributes, start_time or state.read_time_ns())
-        if kind is not SpanKind.SERVER:  # a request is around all calls to models
-            self._model_spans.note_own(span)
+        self._note(span)
         return span
-
-    def on_end(self, span: LightSpan) -> None:
-        """Export it, if it is sampled."""
-        if span.kind is SpanKind.SERVER:
-            for processor in self._processors:
-                processor.on_end(span)
-        else:
-            self._model_spans.on_end_of_own(span)
 
     def _sampled(
         self, name: str, context: Context | None, kind: SpanKind, attributes: Mapping[str, Any] | None
@@ -128,6 +119,7 @@ def _flags_of(provider: TracerProvider) -> TraceFlags:
 def _always_samples(sampler: Sampler) -> tuple[bool, bool]:
     """Whether it samples every trace that begins here, and every span whose parent is sampled, as the default one does."""
     description = sampler.get_description()
-    roots = description.startswith(("ParentBased{root:AlwaysOnSampler,", "AlwaysOnSampler"))
+    if description == ALWAYS_ON.get_description():
+        return True, True
     parts = ("remoteParentSampled:AlwaysOnSampler,", "localParentSampled:AlwaysOnSampler,")
-    return roots, description == "AlwaysOnSampler" or all(part in description for part in parts)
+    return description.startswith("ParentBased{root:AlwaysOnSampler,"), all(part in description for part in parts)

@@ -160,7 +160,7 @@ def _start_span(name: object, attributes: object, kind: SpanKind) -> Span:
 
 def conclude(span: Span, name: str | None, attributes: dict[str, Any]) -> None:
     """Give a span its last name, if it gets another, and add attributes of plain types."""
-    at_once = getattr(span, "conclude", None)  # of our own spans
+    at_once = getattr(span, "conclude", None)  # which light spans have
     if at_once is not None:
         at_once(name, attributes)
         return

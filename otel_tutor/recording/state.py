@@ -18,7 +18,7 @@ from weakref import WeakSet
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.recording.rate_limit import RateLimit
 
-__all__ = ["ForkStep", "state"]
+__all__ = ["ForkStep", "record_of", "state"]
 
 _COUNTED_CALLS: Final = 1_000  # an app records a call right after it
 
@@ -34,9 +34,10 @@ class ForkStep(IntEnum):
     PIPELINE = 4  # last: it starts threads, which may export at once
 
 
-def _record_of(instrument: Any) -> Any:
+def record_of(instrument: Any) -> Callable[..., None]:
     """What records in a histogram, or adds to a counter."""
-    return getattr(instrument, "record", None) or instrument.add
+    method: Callable[..., None] = getattr(instrument, "record", None) or instrument.add
+    return method
 
 
 class _State:
@@ -61,7 +62,7 @@ class _State:
         self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}
         self.read_time: Callable[[], float] = time.perf_counter
         self.read_time_ns: Callable[[], int] = time.time_ns  # of our spans
-        self.make_recorder: Callable[[Any], Any] = _record_of
+        self.make_recorder: Callable[[Any], Any] = record_of
         self.histograms: dict[str, Any] = {}  # these three by the instrument's name
         self.recorders: dict[str, Any] = {}
         self.counters: dict[str, Any] = {}

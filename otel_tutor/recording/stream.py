@@ -83,7 +83,7 @@ class Stream(_ObservedIterator, Generator[T, Any, Any]):
 
     def _close_inner(self) -> None:
         for opened in (self._iterator, self._inner):
-            if (close := getattr(opened, "close", None)) is not None:
+            if callable(close := getattr(opened, "close", None)):
                 close()
 
     def _step(self, resume: Callable[[Any], T]) -> T:
@@ -139,7 +139,7 @@ class AsyncStream(_ObservedIterator, AsyncGenerator[T, Any]):
     async def _aclose_inner(self) -> None:
         for opened in (self._iterator, self._inner):
             close = getattr(opened, "aclose", None) or getattr(opened, "close", None)
-            if close is not None and inspect.isawaitable(closing := close()):
+            if callable(close) and inspect.isawaitable(closing := close()):
                 await closing
 
     async def _async_step(self, resume: Callable[[Any], Awaitable[T]]) -> T:

@@ -7,7 +7,7 @@ from otel_tutor.recording.usage import text_of
 
 __all__ = ["StreamedText"]
 
-# A longer answer is not counted: it is held until its end, and half a megabyte takes a tokenizer a quarter of a second.
+# A longer answer is not counted: it is held until its end, and its tokens are then counted in the app's thread.
 _LONGEST: Final = 500_000  # characters
 
 

@@ -5,6 +5,7 @@ away. Then the processors are added one by one.
 """
 
 import copy
+import functools
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from otel_tutor.tools.naming.files import merge
 from otel_tutor.tools.stack.configuration import collector_files
 from otel_tutor.tools.stack.native.programs import Layout, stack_environment
 from tests.bench.otelcol import Collector, bare_configuration, binaries, collector
@@ -81,19 +83,9 @@ def _rows_of(signal: str, payload: Payload, folder: Path, stack: ExitStack, effo
 
 
 def merged_configuration() -> dict[str, Any]:
-    """Our files as the Collector merges them: maps are joined, lists replaced."""
-    merged: dict[str, Any] = {}
-    for path in collector_files(REPOSITORY):
-        _merge(merged, yaml.safe_load(path.read_text(encoding="utf-8")))
-    return merged
-
-
-def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
-    for key, value in other.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = copy.deepcopy(value)
+    """Our files as the Collector merges them."""
+    files = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in collector_files(REPOSITORY))
+    return dict(functools.reduce(merge, files))
 
 
 def _ordered(ours: Mapping[str, Any], signal: str, processors: Sequence[str]) -> list[str]:

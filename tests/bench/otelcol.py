@@ -47,7 +47,7 @@ class Collector:
         return f"http://{LOOPBACK}:{self.ports['otlp-http']}"
 
     def total(self, family: str) -> float:
-        """The sum of a family of its own metrics."""
+        """The sum of a family of the metrics that it has of itself."""
         text = httpx2.get(f"http://{LOOPBACK}:{self.ports['collector-metrics']}/metrics").text
         return sum(float(value) for value in re.findall(rf"^{family}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
 

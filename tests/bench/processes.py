@@ -92,7 +92,7 @@ class Variant:
 
 
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of telemetry, and with a data folder of its own."""
+    """The environment without settings of telemetry, and with another data folder."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "LOGFIRE_", "SENTRY_"))}
     return {**kept, "OTEL_TUTOR_DATA": folder, **more}
 

@@ -130,6 +130,29 @@ def test_what_is_counted_is_what_the_model_has_counted(
     assert Counter(span.name for span in chats) == {"chat model-x": 1}
 
 
+TOKENIZERS = """
+import tiktoken
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+splitting = Tokenizer(models.WordLevel({"unknown": 0, "blue": 1, "light": 2}, unk_token="unknown"))
+splitting.pre_tokenizer = pre_tokenizers.Whitespace()
+of_bytes = tiktoken.Encoding("bytes", pat_str=".", mergeable_ranks={bytes([n]): n for n in range(256)},
+                             special_tokens={"<|end|>": 256})
+for name, tokenizer in (("splitting", splitting), ("bytes", of_bytes)):
+    with observe_question("why?", "physics") as question:
+        for piece in question.generation(name, tokenizer=tokenizer).stream(["blue ", "light", " <|end|>"]):
+            pass
+"""
+
+
+def test_tokenizers_count_what_a_stream_does_not_say(arrived: Receiver) -> None:
+    python = environment("tokenizers", "tokenizers", "tiktoken")
+    run(python, START + TOKENIZERS, "", "by hand", arrived)
+
+    tokens = totals(arrived, "gen_ai.client.token.usage", "gen_ai.request.model", "gen_ai.token.type")
+    assert tokens == {("splitting", "output"): 5, ("bytes", "output"): 18}  # blue light < | end | > as words; 18 bytes
+
+
 EMBEDDINGS = """
 from pathlib import Path
 

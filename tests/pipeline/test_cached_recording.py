@@ -69,8 +69,9 @@ def test_a_histogram_of_another_provider_is_recorded_by_itself() -> None:
     assert cached_recording(histogram) == histogram.record
 
 
-def test_a_forked_child_forgets_what_was_counted_and_counts_on() -> None:
-    reader = InMemoryMetricReader()
+@pytest.mark.parametrize("preferred", [{}, {Histogram: histogram_aggregation()}], ids=["added at once", "waiting"])
+def test_a_forked_child_forgets_what_was_counted_and_counts_on(preferred: dict[type, Any]) -> None:
+    reader = InMemoryMetricReader(preferred_aggregation=preferred)
     provider = MeterProvider([reader], shutdown_on_exit=False)
     record = cached_recording(provider.get_meter("test").create_histogram("h"))
     for _ in range(3):

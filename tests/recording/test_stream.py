@@ -182,7 +182,7 @@ def test_what_cannot_be_iterated_asynchronously_fails_in_the_first_step(run: Run
 
 
 class ClientStream:
-    """A stream as model clients have it: iterated by a generator, closed by a method of its own."""
+    """A stream as model clients have it: iterated by a generator, closed by a method."""
 
     def __init__(self, run: Run) -> None:
         self.run, self.closed_before_the_end = run, False

@@ -3,7 +3,7 @@
 import functools
 import random
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -15,11 +15,7 @@ __all__ = ["Adding", "Waiting", "adding_sum", "have_wait"]
 
 Waiting = float | tuple[float, int, Mapping[str, Any], SpanContext]  # a value; its time, attributes and sampled span
 
-
-# Measurements of one series that wait to be added up: at most 100 KB, and a millisecond of work.
-_MANY: Final = 500
-
-
+_MANY: Final = 500  # measurements of one series that wait at most: few enough to be added up within a request
 _EXEMPLARS: Final = 10  # of them; the SDK keeps 20 of a series until the next export
 
 
@@ -35,6 +31,7 @@ class Adding:
     _lock: Any
     _sample_exemplar: Any
     waiting: deque[Waiting]
+    add_all: Callable[[list[Any]], None]  # adds values, exemplars apart; it may sort the list
     zeros_are_exemplars = True
 
     def wait(self, measurement: Waiting) -> None:
@@ -51,20 +48,13 @@ class Adding:
         if not batch:
             return
         sampled = [measurement for measurement in batch if type(measurement) is tuple]
-        plain = (
-            [measurement[0] if type(measurement) is tuple else measurement for measurement in batch] if sampled else batch
-        )
-        self.add_all(plain)
+        self.add_all([measurement[0] if type(measurement) is tuple else measurement for measurement in batch])
         if not self.zeros_are_exemplars:
             sampled = [measurement for measurement in sampled if measurement[0]]
         for value, now, attributes, span in random.sample(sampled, min(len(sampled), _EXEMPLARS)):
             within = trace.set_span_in_context(NonRecordingSpan(span), Context())
             exemplar = SimpleNamespace(value=value, time_unix_nano=now, attributes=attributes, context=within)
             self._sample_exemplar(exemplar, True)
-
-    def add_all(self, values: list[Any]) -> None:
-        """Add these, exemplars apart; the list is not needed any more."""
-        raise NotImplementedError
 
 
 def _taken(waiting: deque[Waiting]) -> Iterator[Waiting]:

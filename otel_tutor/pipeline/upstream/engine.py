@@ -46,6 +46,10 @@ def _engine_tracer() -> Callable[..., Any]:
     from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer
 
     class Tracer(EngineTracer):
+        def __init__(self, *args: Any) -> None:
+            self.seen: dict[str, tuple[str, dict[str, Any]]] = {}  # name and attributes of the span of a statement
+            super().__init__(*args)  # type: ignore[no-untyped-call]  # upstream has no types
+
         def _operation_name(self, db_name: str | None, statement: object) -> str:
             # SQLite's database is a path, which has no place in the name of a span.
             name = db_name and PurePath(db_name).name
@@ -59,9 +63,7 @@ def _engine_tracer() -> Callable[..., Any]:
         def _before_cur_exec(
             self, conn: Any, cursor: Any, statement: Any, params: Any, context: Any, executemany: bool
         ) -> tuple[Any, Any]:
-            # What it works out for the same statement is the same where the engine knows its server.
-            seen = vars(self).setdefault("seen", {})
-            known = seen.get(statement)
+            known = self.seen.get(statement)
             if known is not None and is_instrumentation_enabled():
                 name, attributes = known
                 context._otel_span = self.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
@@ -69,9 +71,11 @@ def _engine_tracer() -> Callable[..., Any]:
             before: Any = super()._before_cur_exec
             executed = before(conn, cursor, statement, params, context, executemany)
             span = getattr(context, "_otel_span", None)
-            is_fixed = bool(conn.engine.url.host) or self.vendor == "sqlite"
-            if isinstance(span, ReadableSpan) and is_fixed and len(seen) < _STATEMENTS and len(statement) <= _LONG:
-                seen[statement] = span.name, dict(span.attributes or {})
+            # It works out the same for the same statement where a connection stays with its server and its database: others
+            # than these have a USE.
+            is_fixed = self.vendor == "sqlite" or (self.vendor == "postgresql" and bool(conn.engine.url.host))
+            if isinstance(span, ReadableSpan) and is_fixed and len(self.seen) < _STATEMENTS and len(statement) <= _LONG:
+                self.seen[statement] = span.name, dict(span.attributes or {})
             return cast("tuple[Any, Any]", executed)
 
     return Tracer
@@ -92,7 +96,6 @@ def _names_spans() -> bool:
     after(None, None, "", None, SimpleNamespace(_otel_span=span), False)
     before = inspect.signature(EngineTracer._before_cur_exec)
     before.bind("self", "conn", "cursor", "statement", "params", "context", False)
-
     inspect.signature(EngineTracer).bind("tracer", "engine", "connections_usage")
     inspect.signature(EngineTracer._operation_name).bind("self", "db_name", "statement")
     inspect.signature(EngineTracer._set_db_client_span_attributes).bind("self", "span", "statement", "db_name", "attrs")

@@ -5,9 +5,7 @@ from typing import Any, Final
 
 from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-from opentelemetry.sdk.metrics.export import (
-    MetricsData,
-)
+from opentelemetry.sdk.metrics.export import MetricsData
 
 from otel_tutor.pipeline.upstream.fork import OTLP_EXPORTERS
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable, replace

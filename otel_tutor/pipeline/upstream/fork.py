@@ -58,9 +58,9 @@ def _starts_at_zero() -> bool:
     """Whether it finds all it replaces, in a reader as in production as well, and what was recorded before is gone."""
     _forget_counts(Scratch(PeriodicExportingMetricReader(ConsoleMetricExporter(), math.inf)).provider)  # endless: no thread
     scratch = Scratch(InMemoryMetricReader())
-    scratch.histogram.record(1.0)
+    scratch.instrument.record(1.0)
     _forget_counts(scratch.provider)
-    scratch.histogram.record(2.0)
+    scratch.instrument.record(2.0)
     return bool(scratch.point().count == 1)
 
 
@@ -101,7 +101,7 @@ def _exports_under_another_name() -> bool:
     for provider in (tracers, loggers, scratch.provider):
         _add_to_resource(provider, after)
     span: Any = tracer.start_span("scratch")
-    scratch.histogram.record(1.0)
+    scratch.instrument.record(1.0)
     metric = scratch.reader.get_metrics_data().resource_metrics[0]
     named: list[Any] = [span, metric, logger, tracers.get_tracer("later").start_span("scratch"), loggers.get_logger("later")]
     return all(signal.resource.attributes["name"] == "child" for signal in named)

@@ -7,10 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from opentelemetry.sdk.metrics import Histogram as SDKHistogram
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    InMemoryMetricReader,
-)
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
 from otel_tutor.pipeline.upstream.adding import Adding, have_wait
@@ -121,7 +118,7 @@ def _keeps_its_scale() -> bool:
     scratch = Scratch(InMemoryMetricReader(preferred_aggregation={SDKHistogram: aggregation}))
     for interval in ([0.0], [1e-14, 1e-12], [0.0], [1e-13]):
         for value in interval:
-            scratch.histogram.record(value)
+            scratch.instrument.record(value)
         point = scratch.point()
     indexes = set(filled(point))
     expected = {math.ceil(math.log2(value) * 2**_MAX_SCALE) - 1 for value in (1e-14, 1e-12, 1e-13)}

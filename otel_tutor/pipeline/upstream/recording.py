@@ -6,27 +6,22 @@ from typing import Any, Final
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import Counter
 from opentelemetry.sdk.metrics import Counter as SDKCounter
 from opentelemetry.sdk.metrics import Histogram as SDKHistogram
 from opentelemetry.sdk.metrics import TraceBasedExemplarFilter
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    InMemoryMetricReader,
-)
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from otel_tutor.pipeline.upstream.adding import Adding, adding_sum, have_wait
 from otel_tutor.pipeline.upstream.histogram import histogram_aggregation
 from otel_tutor.pipeline.upstream.scratch import Scratch, filled
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable
-from otel_tutor.recording.state import state
+from otel_tutor.recording.state import record_of, state
 
 __all__ = ["CACHED_RECORDING", "cached_recording"]
 
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
 Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
-
 
 _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 
@@ -34,15 +29,10 @@ _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 def cached_recording(instrument: Any) -> Recorder:
     """What records in a histogram or adds to a counter; attributes must come from a bounded set of plain values."""
     if not isinstance(instrument, SDKHistogram | SDKCounter) or not is_usable(CACHED_RECORDING):
-        return _record_of(instrument)
+        return record_of(instrument)
     known: Remembered = {}
     state.remembered.append(known)
     return _remembering(instrument, known)
-
-
-def _record_of(instrument: Any) -> Recorder:
-    record: Recorder = instrument.add if isinstance(instrument, Counter) else instrument.record
-    return record
 
 
 def _remembering(instrument: Any, known: Remembered) -> Recorder:
@@ -52,7 +42,7 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
     consumer = instrument._measurement_consumer
     exemplar_filter = consumer._sdk_config.exemplar_filter
     samples_traces = type(exemplar_filter) is TraceBasedExemplarFilter
-    record_first = _record_of(instrument)
+    record_first = record_of(instrument)
 
     def record(value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
         key = tuple(attributes.items())
@@ -113,32 +103,32 @@ def _records_as_the_sdk_does() -> bool:
     """Whether what is exported is the same, as totals and as deltas, and totals are looked up once only."""
     known: Remembered = {}
 
-    def remembering(histogram: Any) -> Recorder:
+    def remembering(instrument: Any) -> Recorder:
         known.clear()
-        return _remembering(histogram, known)
-
-    def plain(histogram: Any) -> Recorder:
-        return _record_of(histogram)
+        return _remembering(instrument, known)
 
     return all(
-        _exports(remembering, temporality) == _exports(plain, temporality)
+        _exports(remembering, kind, temporality) == _exports(record_of, kind, temporality)
+        and (temporality is AggregationTemporality.DELTA or all(aggregations for _, aggregations in known.values()))
         for temporality in (AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE)
-    ) and all(aggregations for _, aggregations in known.values())
-
-
-def _exports(recorder: Callable[[Any], Recorder], temporality: AggregationTemporality) -> list[object]:
-    """What two exports have of measurements inside a sampled span, exemplars included and times left out."""
-    aggregation: dict[type, Any] = {SDKHistogram: histogram_aggregation()}
-    scratch = Scratch(
-        InMemoryMetricReader(preferred_temporality={SDKHistogram: temporality}, preferred_aggregation=aggregation)
+        for kind in (SDKHistogram, SDKCounter)
     )
-    record = recorder(scratch.histogram)
+
+
+def _exports(recorder: Callable[[Any], Recorder], kind: type, temporality: AggregationTemporality) -> list[object]:
+    """What two exports have of measurements inside a sampled span, exemplars included and times left out."""
+    preferred: dict[type, Any] = {SDKHistogram: histogram_aggregation()}
+    scratch = Scratch(InMemoryMetricReader({kind: temporality}, preferred), kind)
+    record = recorder(scratch.instrument)
     span = NonRecordingSpan(SpanContext(1, 1, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED)))
     exported: list[object] = []
     for values in ((1.0, 2.0, 0.0, 3.0), (4.0, 4.01, 4.02, 4.03, 5.0)):
         for value in values:
             record(value, {"key": "value"}, trace.set_span_in_context(span))
         point = scratch.point()
+        if kind is SDKCounter:  # of whose measurements one is the exemplar, by chance
+            exported.append((dict(point.attributes), round(point.value, 9), len(point.exemplars)))
+            continue
         exemplars = sorted((exemplar.value, exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars)
         exported.append((dict(point.attributes), point.count, point.sum, point.min, point.max, filled(point), exemplars))
     return exported

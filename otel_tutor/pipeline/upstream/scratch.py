@@ -2,22 +2,21 @@
 
 from typing import Any
 
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import (
-    MetricReader,
-)
+from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.resources import Resource
 
 __all__ = ["Scratch", "filled"]
 
 
 class Scratch:
-    """A histogram with its own provider, to try something on."""
+    """An instrument and its provider, to try something on: a histogram or a counter."""
 
-    def __init__(self, reader: MetricReader) -> None:
+    def __init__(self, reader: MetricReader, kind: type = Histogram) -> None:
         self.reader: Any = reader
         self.provider: Any = MeterProvider([reader], resource=Resource.get_empty(), shutdown_on_exit=False)
-        self.histogram: Any = self.provider.get_meter("otel_tutor.upstream").create_histogram("scratch")
+        meter: Any = self.provider.get_meter("otel_tutor.upstream")
+        self.instrument: Any = (meter.create_counter if kind is Counter else meter.create_histogram)("scratch")
 
     def point(self) -> Any:
         """What an export would have of it now."""

@@ -9,7 +9,7 @@ import yaml
 
 from otel_tutor.errors import ConfigurationError
 
-__all__ = ["Route", "Text", "find_route", "kind_of", "read_collector", "section"]
+__all__ = ["Route", "Text", "find_route", "kind_of", "merge", "read_collector", "section"]
 
 FILES: Final = ("config.yaml", "naming.yaml", "privacy.yaml")  # in merging order
 
@@ -42,16 +42,17 @@ def read_collector(collector: Path) -> Mapping[str, Any]:
     for name in FILES:
         try:
             with (collector / name).open(encoding="utf-8") as stream:
-                merged = _merged(merged, yaml.load(stream, _Loader) or {})
+                merged = merge(merged, yaml.load(stream, _Loader) or {})
         except (OSError, UnicodeError, yaml.YAMLError) as error:
             raise ConfigurationError(f"{collector / name}: cannot be read: {' '.join(str(error).split())}") from None
     return merged
 
 
-def _merged(base: Any, over: Any) -> Any:
+def merge(base: Any, over: Any) -> Any:
+    """Two configurations as the Collector merges them: maps are joined, all else is replaced."""
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         return over
-    return {**base, **{key: _merged(base[key], value) if key in base else value for key, value in over.items()}}
+    return {**base, **{key: merge(base[key], value) if key in base else value for key, value in over.items()}}
 
 
 def section(configuration: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
