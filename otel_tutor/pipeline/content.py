@@ -4,14 +4,18 @@ Libraries add attributes with every release. So a text in one of their namespace
 about something else: a model, an id, a reason. Numbers pass. The Collector drops the names that are known to hold texts.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from opentelemetry.sdk.trace import Event, ReadableSpan
+
+from otel_tutor.pipeline.changed_span import changed
 from otel_tutor.pipeline.genai import is_about_models
 from otel_tutor.recording.content import ASKED_FOR
 
-__all__ = ["CONTENT", "without_content"]
+__all__ = ["CONTENT", "span_without_content", "without_content"]
 
 # Names that hold texts, in any span or event; `collector/privacy.yaml` has the same pattern.
 CONTENT: Final = (
@@ -82,3 +86,14 @@ def _has_text(value: Any) -> bool:
     if isinstance(value, bool | int | float | None):
         return False
     return not isinstance(value, list | tuple) or any(map(_has_text, value))
+
+
+def span_without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
+    """The span without what people and models wrote in it and its events: itself where there is nothing of it."""
+    bare = functools.partial(without_content, captures=captures, about_models=is_about_models(span.attributes))
+    attributes = bare(span.attributes)
+    events = [Event(event.name, bare(event.attributes), event.timestamp) for event in span.events]
+    pairs = zip(events, span.events, strict=True)
+    if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
+        return span
+    return changed(span, attributes=attributes, events=events)
