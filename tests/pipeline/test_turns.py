@@ -61,7 +61,8 @@ def metrics_data() -> MetricsData:
 
 def test_a_request_for_metrics_is_the_same_in_parts() -> None:
     data, signal = metrics_data(), Metrics(100)
-    assert str(signal.encode(signal.split(data))) == str(encode_metrics(data))
+    whole = str(encode_metrics(data))
+    assert str(signal.encode(signal.split(data))) == whole
 
 
 def test_a_request_for_logs_is_the_same_in_parts() -> None:
