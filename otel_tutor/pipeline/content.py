@@ -31,14 +31,13 @@ CONTENT: Final = (
     "|langfuse[.](observation|trace)[.](input|output|metadata)|mlflow[.]span(Inputs|Outputs)"
     "|gen_ai[.](user|system|assistant|tool|choice)[.](message|content)|gen_ai[.]choice)"
 )
-_CONTENT: Final = re.compile(CONTENT)
 # Namespaces of these libraries alone, and those that an app may have as well: there, only spans about models are looked at.
 _NAMESPACES: Final = re.compile(r"(gen_ai|llm|traceloop|openinference|langfuse|mlflow)[.]")
 _COMMON_NAMESPACES: Final = re.compile(
     r"(input|output|tool|tool_call|message|embedding|retrieval|reranker|document|prompt|metadata|agent|graph)([.]|$)"
 )
 # Texts that are no content: names of models, tools and steps, ids, versions, reasons, types.
-_KNOWN: Final = re.compile(
+_KNOWN: Final = (
     r"gen_ai[.]((operation|agent|tool|data_source|prompt|workflow|evaluation|application|framework|model)[._]?"
     r"(name|id|version|type|call[.]id)"
     r"|provider[.]name|system|framework|environment|endpoint|sdk[.]version|output[.]type|token[.]type|conversation[.]id"
@@ -75,11 +74,17 @@ def without_content(
     return {key: value for key, value in attributes.items() if key not in texts}
 
 
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compiled when it is needed: it takes milliseconds, and an app may call no model."""
+    return re.compile(text)
+
+
 def _is_content(key: str, value: Any, about_models: bool) -> bool:
-    if _CONTENT.match(key):
+    if _pattern(CONTENT).match(key):
         return True
     theirs = _NAMESPACES.match(key) or (about_models and _COMMON_NAMESPACES.match(key))
-    return bool(theirs) and _has_text(value) and not _KNOWN.fullmatch(key)
+    return bool(theirs) and _has_text(value) and not _pattern(_KNOWN).fullmatch(key)
 
 
 def _has_text(value: Any) -> bool:
