@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage guests models mutations matrix resolution servers test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: demo check coverage guests models mutations matrix resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -73,6 +73,11 @@ bench: .venv/ready
 	@command -v wrk >/dev/null || { echo "make bench puts load on servers with wrk: install it, e.g. sudo apt-get install wrk" >&2; exit 1; }
 	$(BIN)/otel-tutor build
 	$(BIN)/pip install --quiet --editable '.[bench]' && $(BIN)/python -m tests.bench
+
+# An hour of load on the whole stack, and what grows meanwhile; python -m tests.soak 5 takes five minutes
+soak: .venv/ready
+	$(BIN)/otel-tutor build
+	$(BIN)/python -m tests.soak
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --editable '.[dev]' && touch $@
