@@ -163,7 +163,11 @@ def test_go_replaces_groups_by_their_longest_name(read: Read) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("redaction, transform/naming]", "filter/some, transform/naming]", "the processor filter/some is not interpreted"),
+        (
+            "redaction/shapes, transform/naming]",
+            "filter/some, transform/naming]",
+            "the processor filter/some is not interpreted",
+        ),
         (
             "  prometheus:\n    end",
             "  prometheus:\n    namespace: tutor\n    end",

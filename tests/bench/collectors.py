@@ -40,11 +40,19 @@ STEPS: Mapping[str, Sequence[tuple[str, Sequence[str]]]] = {
         ("memory limit", ["memory_limiter"]),
         ("content", ["transform/content"]),
         ("names exposed for the redaction", ["transform/expose", "transform/restore"]),
-        ("redaction", ["redaction"]),
+        ("redaction", ["redaction", "redaction/shapes"]),
         ("span metrics", []),
     ],
-    "metrics": [("memory limit", ["memory_limiter"]), ("redaction", ["redaction"]), ("naming", ["transform/naming"])],
-    "logs": [("memory limit", ["memory_limiter"]), ("content", ["transform/content"]), ("redaction", ["redaction"])],
+    "metrics": [
+        ("memory limit", ["memory_limiter"]),
+        ("redaction", ["redaction", "redaction/shapes"]),
+        ("naming", ["transform/naming"]),
+    ],
+    "logs": [
+        ("memory limit", ["memory_limiter"]),
+        ("content", ["transform/content"]),
+        ("redaction", ["redaction", "redaction/shapes"]),
+    ],
 }
 
 

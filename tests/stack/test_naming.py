@@ -15,7 +15,7 @@ from tests.support.collector import Collect
 HTTP = '- conditions: [metric.name == "http.server.request.duration"]\n        statements:\n'
 RAG = 'conditions: [metric.name == "rag.context.documents" or metric.name == "rag.context.cited"]'
 LAST = 'statements: ["delete_index(datapoint.explicit_bounds, 0)"]\n'
-PROCESSORS = "processors: [memory_limiter, redaction, transform/naming]"
+PROCESSORS = "processors: [memory_limiter, redaction, redaction/shapes, transform/naming]"
 
 
 def more(*statements: str) -> Mapping[str, str]:
