@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tutor.catalogue import ATTRIBUTES
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
 from otel_tutor.instrumentation.installed import choose, start_all
 from otel_tutor.instrumentation.threads import propagate_context
@@ -101,10 +101,7 @@ def configure(
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
-    if app is not None and not _is_application(app):
-        raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
-    if app is not None and app.middleware_stack is not None:
-        raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
+    _check_app(app)
     engines = sync_engines(engine)
     instrumentations = []
     if instrument is not None or not state.instrumentations_chosen:
@@ -130,6 +127,14 @@ def configure(
                 observe_engine(sync_engine, trace_engine)
 
 
+@refusing("app")
+def _check_app(app: "Starlette | None") -> None:
+    if app is not None and not _is_application(app):
+        raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
+    if app is not None and app.middleware_stack is not None:
+        raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
+
+
 def _is_application(app: object) -> bool:
     """Whether it is a Starlette or FastAPI object. StarletteInstrumentor replaces the class by a subclass."""
     names = [(base.__module__, base.__name__) for base in type(app).__mro__]
@@ -144,8 +149,9 @@ def flush(timeout: float = SHUTDOWN_SECONDS) -> bool:
 
     Raises ConfigurationError for a timeout that is not a number of seconds from 0.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
-        raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
+    with refusing("timeout"):
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+            raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
     if state.providers is None or state.captures:  # in memory it is there already, and a flush would drop it
         return True
     return bool(state.providers.flush(min(timeout, threading.TIMEOUT_MAX)))

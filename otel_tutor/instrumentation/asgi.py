@@ -110,11 +110,11 @@ class _Request:
         try:
             if self.destination.is_probe():
                 return  # a span that is not ended is never sent
-        except Exception as failed:
+        except BaseException as failed:
             log_internal_error(failed)
         try:
             self._record(error, elapsed)
-        except Exception as failed:
+        except BaseException as failed:
             log_internal_error(failed)
         finally:
             attempt(self.span.end)
@@ -123,7 +123,7 @@ class _Request:
         route = self.destination.label()
         try:
             status, failure = self._judge(error)
-        except Exception as failed:  # of an exception that cannot be read
+        except BaseException as failed:  # of an exception that cannot be read
             log_internal_error(failed)
             status, failure = SERVER_ERROR, error
         try:
@@ -170,7 +170,7 @@ def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
         if will_reach_probe(scope, app):
             return None
         request = _Request(scope, app)
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
         return None
     scope[DESTINATION] = request.destination

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
-from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
+from otel_tutor.pipeline.values import made_valid, valid_attributes, valid_name, valid_scope, valid_text
 from otel_tutor.recording.state import state
 
 __all__ = ["Logs", "Metrics", "Signal", "Spans", "changed", "family_of"]
@@ -100,7 +100,7 @@ class Spans:
 
     def split(self, data: Sequence[ReadableSpan]) -> list[ReadableSpan]:
         """The spans, with valid values."""
-        return [self._valid(span) for span in data]
+        return [made_valid(self._valid, span) for span in data]
 
     def join(self, records: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
         """The spans as they are."""
@@ -246,9 +246,8 @@ class Metrics:
 
     def split(self, data: MetricsData) -> list[tuple[_Family, Any]]:
         """Each data point with its metric; their values are valid."""
-        return [
-            (family, self._valid_point(point)) for family in self._families(data) for point in family.metric.data.data_points
-        ]
+        points = ((family, point) for family in self._families(data) for point in family.metric.data.data_points)
+        return [(family, made_valid(self._valid_point, point)) for family, point in points]
 
     def join(self, records: Sequence[tuple[_Family, Any]]) -> MetricsData:
         """Data points in their metrics, those in their scopes, those in their resources."""

@@ -20,7 +20,7 @@ _NO_LABEL: Final = "none"
 def record_evaluation(name: object, score: object, label: object, explanation: object, subject: object) -> None:
     """One evaluation, joined to the current span."""
     evaluation, of_subject = (catalogue.EVALUATION, name), (catalogue.SUBJECT, subject)
-    add(catalogue.EVALUATIONS, 1, labels(evaluation, (catalogue.EVALUATION_LABEL, label or _NO_LABEL), of_subject))
+    add(catalogue.EVALUATIONS, 1, labels(evaluation, (catalogue.EVALUATION_LABEL, to_text(label) or _NO_LABEL), of_subject))
     if score is not None:
         record(catalogue.EVALUATION_SCORE, score, labels(evaluation, of_subject))
     attributes: dict[str, Any] = {

@@ -33,12 +33,13 @@ def follow(result: Any, run: Observation) -> Any:
         async_stream.start()
         return _named(relaying(lambda: async_stream)(), result)
     if hasattr(kind, "__await__"):
-        if not asyncio.isfuture(result):
-            awaitable = _Awaitable(result)
+        if attempt(asyncio.isfuture, result):  # it is also cancelled and compared: no proxy
+            attempt(result.add_done_callback, functools.partial(_end_with, run))
+            return result
+        awaitable = attempt(_Awaitable, result)
+        if awaitable is not None:
             awaitable._self_held = _Open(run)
             return awaitable
-        attempt(result.add_done_callback, functools.partial(_end_with, run))  # it is also cancelled and compared: no proxy
-        return result
     run.end()
     return result
 

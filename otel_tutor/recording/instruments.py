@@ -163,7 +163,7 @@ def record(row: Instrument, value: object, labels: Labels) -> None:
         number = value if type(value) is float and _SMALLEST <= value <= _LARGEST else measurement(row, value)
         if number is not None:
             recorder(row)(number, labels, None)
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
 
 

@@ -66,6 +66,7 @@ class _State:
         self.histograms: dict[str, Any] = {}  # these three by the instrument's name
         self.recorders: dict[str, Any] = {}
         self.counters: dict[str, Any] = {}
+        self.timers: set[str] = set()  # the names of functions that are timed
         self.remembered: list[dict[Any, tuple[Any, list[Any]]]] = []  # aggregations by attributes, one for each recorder
         self.propagation: tuple[object, frozenset[bytes]] = (None, frozenset())  # the propagator, and its headers
         self.routes: dict[tuple[int, int], tuple[object, object, Any]] = {}  # app, route and place, by the first two's ids

@@ -7,12 +7,14 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 __all__ = ["AsyncStream", "EitherStream", "Observation", "Stream", "relaying", "stream_of"]
 
 T = TypeVar("T")
 OnItem = Callable[[Any], None]
+
+_MOST_WRAPPERS: Final = 20  # of instrumentations around a stream; an object may have every attribute it is asked for
 
 
 class Observation(Protocol):
@@ -176,7 +178,9 @@ def stream_of(pieces: Any) -> "type[Stream[Any] | AsyncStream[Any]]":
     is inside decides.
     """
     inside = pieces
-    while (wrapped := getattr(inside, "__wrapped__", None)) is not None:
+    for _ in range(_MOST_WRAPPERS):
+        if (wrapped := getattr(inside, "__wrapped__", None)) is None:
+            break
         inside = wrapped
     for candidate in (type(inside), type(pieces)):
         kinds = hasattr(candidate, "__iter__"), hasattr(candidate, "__aiter__")
