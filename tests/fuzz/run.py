@@ -64,7 +64,7 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Count it by its kind, and format it as a console does."""
         if record.name.startswith(("otel_tutor", "opentelemetry", "grpc")):
-            once = record.getMessage()[:80] if "is no number" in record.msg else record.msg
+            once = record.getMessage()[:80] if "is no" in str(record.msg) else str(record.msg)
             self.seen[f"{record.name}: {once[:100]}"] += 1
 
 

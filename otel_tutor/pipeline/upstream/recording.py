@@ -23,6 +23,7 @@ __all__ = ["CACHED_RECORDING", "cached_recording"]
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
 Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
 
+_MOST: Final = 4000  # attributes of one instrument; the SDK keeps 2,000 apart, and the values of several can be combined
 _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 
 
@@ -49,7 +50,7 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
         readers, aggregations = known.get(key, _UNKNOWN)
         if not aggregations or readers is not consumer._reader_storages:  # it is another when a reader was added
             record_first(value, attributes, within)
-            if readers is not consumer._reader_storages:
+            if readers is not consumer._reader_storages and (len(known) < _MOST or key in known):
                 known[key] = _aggregations(instrument, attributes)
             return
         span = trace.get_current_span(within).get_span_context()
