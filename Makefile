@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check coverage guests models mutations matrix resolution servers test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: audit demo check coverage guests models mutations matrix pins resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -74,8 +74,23 @@ bench: .venv/ready
 	$(BIN)/otel-tutor build
 	$(BIN)/pip install --quiet --editable '.[bench]' && $(BIN)/python -m tests.bench
 
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --editable '.[dev]' && touch $@
+# An hour of load on the whole stack, and what grows meanwhile; python -m tests.soak 5 takes five minutes
+soak: .venv/ready
+	$(BIN)/otel-tutor build
+	$(BIN)/python -m tests.soak
+
+# Every package of the checkout's environment is pinned with hashes; this asks for the newest that pyproject.toml allows.
+pins: .venv/ready
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --extra dev pyproject.toml --output-file requirements.txt
+
+# Known vulnerabilities of the Python packages that are pinned; it asks pypi.org and fails without an answer
+audit: .venv/ready
+	$(BIN)/uvx pip-audit --strict --disable-pip --no-deps --requirement requirements.txt
+
+.venv/ready: pyproject.toml requirements.txt
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable . && touch $@
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache

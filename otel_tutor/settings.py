@@ -1,6 +1,5 @@
 """What can be set, read once from `configure()` and the standard `OTEL_*` variables, and checked before anything starts."""
 
-import difflib
 import importlib.util
 import os
 from collections.abc import Mapping, Set
@@ -160,6 +159,8 @@ def _cardinality_limits(argument: object, variable: str) -> dict[str, int]:
 def _limit(source: str, name: object, limit: object) -> int:
     known = [attribute.key for attribute in ATTRIBUTES]
     if name not in known:
+        import difflib  # rarely needed
+
         nearest = difflib.get_close_matches(str(name), known, n=3, cutoff=0.0)
         raise ConfigurationError(f"{source}: there is no attribute {name!r}: use e.g. {', '.join(nearest)}")
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:

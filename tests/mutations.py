@@ -111,9 +111,9 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing recorder skips the end of a request's span",
         file="instrumentation/asgi.py",
-        old="            self._record(error, elapsed)\n        except Exception as failed:\n"
+        old="            self._record(route, error, elapsed)\n        except Exception as failed:\n"
         "            log_internal_error(failed)\n" + ENDS_WHATEVER_FAILS,
-        new="            self._record(error, elapsed)\n" + ENDS_AT_LAST,
+        new="            self._record(route, error, elapsed)\n" + ENDS_AT_LAST,
     ),
     Mutation(
         name="a failing recorder skips the end of a connection's span",

@@ -9,9 +9,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import otel_tutor
 from otel_tutor import tools
@@ -159,3 +161,21 @@ def test_the_project_calls_itself_by_one_version(repository: Path) -> None:
 
 def test_continuous_integration_runs_what_a_user_runs(repository: Path) -> None:
     assert "make test" in (repository / ".ci" / "run").read_text()
+
+
+def test_every_package_that_the_checkout_needs_is_pinned_with_its_hashes() -> None:
+    """`make pins` writes the file again."""
+    root = PACKAGE.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [
+        *project["dependencies"],
+        *(each for extra in ("sdk", "stack", "http", "demo", "top", "dev") for each in extras[extra]),
+    ]
+    pins = dict(re.findall(r"(?m)^([\w.-]+)(?:\[.*\])?==(\S+)", (root / "requirements.txt").read_text()))
+
+    for requirement in map(Requirement, wanted):
+        if requirement.name != "otel-tutor":
+            assert requirement.specifier.contains(pins[requirement.name.lower()], prereleases=True), requirement
+    lines = (root / "requirements.txt").read_text().splitlines()
+    assert all("--hash=sha256:" in after for line, after in pairwise(lines) if "==" in line)

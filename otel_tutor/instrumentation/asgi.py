@@ -108,24 +108,27 @@ class _Request:
         elapsed = clock.now() - self.start
         state.requests.pop(id(self), None)
         try:
-            if self.destination.is_probe():
+            route, is_probe = self.destination.find()
+            if is_probe:
                 return  # a span that is not ended is never sent
         except BaseException as failed:
             log_internal_error(failed)
+            route = None
         try:
-            self._record(error, elapsed)
+            self._record(route, error, elapsed)
         except BaseException as failed:
             log_internal_error(failed)
         finally:
             attempt(self.span.end)
 
-    def _record(self, error: BaseException | None, elapsed: float) -> None:
-        route = self.destination.label()
-        try:
-            status, failure = self._judge(error)
-        except BaseException as failed:  # of an exception that cannot be read
-            log_internal_error(failed)
-            status, failure = SERVER_ERROR, error
+    def _record(self, route: str | None, error: BaseException | None, elapsed: float) -> None:
+        status, failure = self.status, None
+        if error is not None or status is None or self.is_unanswered:
+            try:
+                status, failure = self._judge(error)
+            except BaseException as failed:  # of an exception that cannot be read
+                log_internal_error(failed)
+                status, failure = SERVER_ERROR, error
         try:
             self._measure(route, status, elapsed)
         finally:
@@ -198,7 +201,12 @@ async def _observe_request(app: ASGIApp, scope: Scope, receive: Receive, send: S
         except OSError as error:  # ASGI: what a server raises when the client has gone
             request.send_error = error
             raise
-        if attempt(request.note_sent, message):
+        try:
+            is_last = request.note_sent(message)
+        except Exception as error:
+            log_internal_error(error)
+            return
+        if is_last:
             # A 5xx that is sent while an exception is handled is the answer to that exception.
             answered = sys.exception() if (request.status or 0) >= SERVER_ERROR else None
             request.finish(None if answered is handled_outside else answered)

@@ -34,7 +34,8 @@ def request_attributes(scope: Scope) -> dict[str, Any]:
         server if type(server) is tuple else tuple(server) if server else None,
         agent,
     )
-    return {**common, "url.path": valid_utf8(_text(scope["path"]))}
+    path = scope["path"]
+    return {**common, "url.path": path if type(path) is str and path.isascii() else valid_utf8(_text(path))}
 
 
 def _text(value: object) -> str:

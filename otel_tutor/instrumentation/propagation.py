@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from opentelemetry import context, propagate, trace
+from opentelemetry import context, propagate
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Span
 
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.origin import ENDPOINT
+from otel_tutor.recording.origin import ENDPOINT, SPAN
 from otel_tutor.recording.state import state
 
 __all__ = ["context_inside", "remote_context", "request_span"]
@@ -38,7 +38,6 @@ _HEADERS: Final = _Headers()
 # Headers of W3C and B3. Other propagators look for headers by a prefix.
 _EXACT: Final = {"traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"}
 _EMPTY: Final = Context()
-_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # key of the context
 _REQUEST: Final = "otel_tutor.request"  # key of the context
 
 
@@ -65,7 +64,7 @@ def _fields() -> frozenset[bytes]:
 
 def context_inside(span: Span, remote: Context, endpoint: Callable[[], object]) -> Context:
     """What code inside a request sees: what surrounds it here, then what its caller sent, its span and its route."""
-    return Context({**context.get_current(), **remote, _SPAN: span, _REQUEST: span, ENDPOINT: endpoint})
+    return Context({**context.get_current(), **remote, SPAN: span, _REQUEST: span, ENDPOINT: endpoint})
 
 
 def request_span() -> Span | None:

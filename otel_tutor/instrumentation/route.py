@@ -83,10 +83,15 @@ class Destination:
 
     def is_probe(self) -> bool:
         """Whether the request goes to a marked endpoint."""
-        if _is_probe(self._scope.get("endpoint")):
-            return True
-        place = self._look_up().place
-        return place is not None and _is_probe(place.endpoint)
+        return self.find()[1]
+
+    def find(self) -> tuple[str | None, bool]:
+        """Its label, and whether it is a probe."""
+        answer = self._look_up()
+        endpoint, place = answer.endpoint, answer.place
+        return answer.label, _is_probe(endpoint) or (
+            place is not None and place.endpoint is not endpoint and _is_probe(place.endpoint)
+        )
 
     def _look_up(self) -> _Answer:
         answer, endpoint = self._answer, self._scope.get("endpoint")

@@ -4,14 +4,18 @@ Libraries add attributes with every release. So a text in one of their namespace
 about something else: a model, an id, a reason. Numbers pass. The Collector drops the names that are known to hold texts.
 """
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from opentelemetry.sdk.trace import Event, ReadableSpan
+
+from otel_tutor.pipeline.changed_span import changed
 from otel_tutor.pipeline.genai import is_about_models
 from otel_tutor.recording.content import ASKED_FOR
 
-__all__ = ["CONTENT", "without_content"]
+__all__ = ["CONTENT", "span_without_content", "without_content"]
 
 # Names that hold texts, in any span or event; `collector/privacy.yaml` has the same pattern.
 CONTENT: Final = (
@@ -27,14 +31,13 @@ CONTENT: Final = (
     "|langfuse[.](observation|trace)[.](input|output|metadata)|mlflow[.]span(Inputs|Outputs)"
     "|gen_ai[.](user|system|assistant|tool|choice)[.](message|content)|gen_ai[.]choice)"
 )
-_CONTENT: Final = re.compile(CONTENT)
 # Namespaces of these libraries alone, and those that an app may have as well: there, only spans about models are looked at.
 _NAMESPACES: Final = re.compile(r"(gen_ai|llm|traceloop|openinference|langfuse|mlflow)[.]")
 _COMMON_NAMESPACES: Final = re.compile(
     r"(input|output|tool|tool_call|message|embedding|retrieval|reranker|document|prompt|metadata|agent|graph)([.]|$)"
 )
 # Texts that are no content: names of models, tools and steps, ids, versions, reasons, types.
-_KNOWN: Final = re.compile(
+_KNOWN: Final = (
     r"gen_ai[.]((operation|agent|tool|data_source|prompt|workflow|evaluation|application|framework|model)[._]?"
     r"(name|id|version|type|call[.]id)"
     r"|provider[.]name|system|framework|environment|endpoint|sdk[.]version|output[.]type|token[.]type|conversation[.]id"
@@ -71,14 +74,31 @@ def without_content(
     return {key: value for key, value in attributes.items() if key not in texts}
 
 
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compiled when it is needed: it takes milliseconds, and an app may call no model."""
+    return re.compile(text)
+
+
 def _is_content(key: str, value: Any, about_models: bool) -> bool:
-    if _CONTENT.match(key):
+    if _pattern(CONTENT).match(key):
         return True
     theirs = _NAMESPACES.match(key) or (about_models and _COMMON_NAMESPACES.match(key))
-    return bool(theirs) and _has_text(value) and not _KNOWN.fullmatch(key)
+    return bool(theirs) and _has_text(value) and not _pattern(_KNOWN).fullmatch(key)
 
 
 def _has_text(value: Any) -> bool:
     if isinstance(value, bool | int | float | None):
         return False
     return not isinstance(value, list | tuple) or any(map(_has_text, value))
+
+
+def span_without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
+    """The span without what people and models wrote in it and its events: itself where there is nothing of it."""
+    bare = functools.partial(without_content, captures=captures, about_models=is_about_models(span.attributes))
+    attributes = bare(span.attributes)
+    events = [Event(event.name, bare(event.attributes), event.timestamp) for event in span.events]
+    pairs = zip(events, span.events, strict=True)
+    if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
+        return span
+    return changed(span, attributes=attributes, events=events)

@@ -5,7 +5,6 @@ around it leaves the counting to it. What is measured is the same as for calls b
 """
 
 import asyncio
-import functools
 import itertools
 import threading
 from collections import deque
@@ -16,11 +15,12 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanKind
 
 from otel_tutor import catalogue
-from otel_tutor.pipeline.content import without_content
+from otel_tutor.pipeline.changed_span import changed
+from otel_tutor.pipeline.content import span_without_content
 from otel_tutor.pipeline.genai import (
     INFERENCE,
     ModelCall,
@@ -32,7 +32,7 @@ from otel_tutor.pipeline.genai import (
     read_call,
     without_call,
 )
-from otel_tutor.pipeline.signals import changed, family_of
+from otel_tutor.pipeline.signals import family_of
 from otel_tutor.recording.content import captures_in_spans
 from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
@@ -138,7 +138,7 @@ class ModelSpans(SpanProcessor):
             self.on_end_of_own(span)
             return
         span = attempt(self._account, span) or span
-        bare = attempt(_without_content, span, self._captures)
+        bare = attempt(span_without_content, span, self._captures)
         if bare is not None:  # what may hold a student's text is not sent
             for processor in self._processors:
                 processor.on_end(bare)
@@ -288,13 +288,3 @@ def _current_task() -> int | None:
         return id(asyncio.current_task())
     except RuntimeError:  # no event loop of asyncio's runs here
         return None
-
-
-def _without_content(span: ReadableSpan, captures: bool) -> ReadableSpan:
-    bare = functools.partial(without_content, captures=captures, about_models=is_about_models(span.attributes))
-    attributes = bare(span.attributes)
-    events = [Event(event.name, bare(event.attributes), event.timestamp) for event in span.events]
-    pairs = zip(events, span.events, strict=True)
-    if attributes is span.attributes and all(new.attributes is old.attributes for new, old in pairs):
-        return span
-    return changed(span, attributes=attributes, events=events)

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -11,9 +11,12 @@ from typing import Any, Final, Protocol, TypeVar
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
@@ -24,29 +27,20 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
+from otel_tutor.pipeline.changed_span import changed
+from otel_tutor.pipeline.encoding import encode_light
+from otel_tutor.pipeline.joining import join_logs, join_metrics, join_spans
+from otel_tutor.pipeline.turns import in_turns
 from otel_tutor.pipeline.values import made_valid, valid_attributes, valid_name, valid_scope, valid_text
 from otel_tutor.recording.state import state
 
-__all__ = ["Logs", "Metrics", "Signal", "Spans", "changed", "family_of"]
+__all__ = ["Logs", "Metrics", "Signal", "Spans", "family_of"]
 
 Item = TypeVar("Item")
 
 # What other libraries measure of calls to models, where it is measured here, from their spans, once for all of them.
 _COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.(duration|time_to_first_chunk)|token\.usage|inference\.)")
-_PARTS_OF_A_SPAN: Final = (
-    "name",
-    "context",
-    "parent",
-    "resource",
-    "attributes",
-    "events",
-    "links",
-    "kind",
-    "status",
-    "start_time",
-    "end_time",
-    "instrumentation_scope",
-)
+_PART: Final = 16  # records that are encoded in a turn
 _CUT_BEFORE: Final = sys.maxsize  # the SDK cuts the attributes of a span as they are set
 
 
@@ -98,17 +92,20 @@ class Spans:
         """What sends requests over a gRPC channel."""
         return TraceServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
 
-    def split(self, data: Sequence[ReadableSpan]) -> list[ReadableSpan]:
-        """The spans, with valid values."""
-        return [made_valid(self._valid, span) for span in data]
+    def split(self, data: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
+        """The spans as they are."""
+        return data
 
     def join(self, records: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
-        """The spans as they are."""
-        return records
+        """The spans, with valid values."""
+        return [made_valid(self._valid, span) for span in records]
 
     def encode(self, records: Sequence[ReadableSpan]) -> Any:
-        """A request for these spans."""
-        return encode_spans(records)
+        """A request for these spans, with valid values."""
+        request, others = encode_light(records)
+        if others:
+            join_spans(request, encode_spans(self.join(others)))
+        return request
 
     def rejected(self, response: Any) -> int:
         """How many spans the receiver left out."""
@@ -116,7 +113,7 @@ class Spans:
 
     def describe(self, record: ReadableSpan) -> str:
         """Its name: the app's own words, and no student's."""
-        return f"{record.name[:100]!r}"
+        return f"{valid_name(record.name)[:100]!r}"
 
     def _valid(self, span: ReadableSpan) -> ReadableSpan:
         limit = self._limit
@@ -143,33 +140,8 @@ def family_of(scope: InstrumentationScope | None) -> str:
     return scope.name.partition(".")[0] if scope is not None else ""
 
 
-def changed(span: ReadableSpan, **values: Any) -> ReadableSpan:
-    """The span with these values instead of its own, by the names of the parameters of `ReadableSpan`."""
-    return _ChangedSpan(span, values)
-
-
-class _ChangedSpan(ReadableSpan):
-    """A span with other values, which still knows what its limits dropped."""
-
-    def __init__(self, span: ReadableSpan, values: Mapping[str, Any]):
-        own = {name: getattr(span, name) for name in _PARTS_OF_A_SPAN}
-        super().__init__(**{**own, **values})
-        self._dropped = span.dropped_attributes, span.dropped_events, span.dropped_links
-
-    @property
-    def dropped_attributes(self) -> int:
-        """As of the span it was made from."""
-        return self._dropped[0]
-
-    @property
-    def dropped_events(self) -> int:
-        """As of the span it was made from."""
-        return self._dropped[1]
-
-    @property
-    def dropped_links(self) -> int:
-        """As of the span it was made from."""
-        return self._dropped[2]
+def _parts(records: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (records[start : start + _PART] for start in range(0, len(records), _PART))
 
 
 def _valid_all(items: Sequence[Item], make_valid: Callable[[Item], Item]) -> Sequence[Item]:
@@ -210,7 +182,10 @@ class Logs:
 
     def encode(self, records: Sequence[ReadableLogRecord]) -> Any:
         """A request for these log records."""
-        return encode_logs(records)
+        request = ExportLogsServiceRequest()
+        for part in in_turns(_parts(records)):
+            join_logs(request, encode_logs(part))
+        return request
 
     def rejected(self, response: Any) -> int:
         """How many log records the receiver left out."""
@@ -245,9 +220,14 @@ class Metrics:
         return MetricsServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
 
     def split(self, data: MetricsData) -> list[tuple[_Family, Any]]:
-        """Each data point with its metric; their values are valid."""
-        points = ((family, point) for family in self._families(data) for point in family.metric.data.data_points)
-        return [(family, made_valid(self._valid_point, point)) for family, point in points]
+        """Each data point with its metric; their values are valid. The data is used up."""
+        families = list(self._families(data))
+        points = ((family, point) for family in families for point in family.metric.data.data_points)
+        records = [(family, made_valid(self._valid_point, point)) for family, point in in_turns(points)]
+        for family in families:
+            if isinstance(used_up := family.metric.data.data_points, list):
+                used_up.clear()  # thousands of them, freed at once, would hold the interpreter for milliseconds
+        return records
 
     def join(self, records: Sequence[tuple[_Family, Any]]) -> MetricsData:
         """Data points in their metrics, those in their scopes, those in their resources."""
@@ -266,7 +246,10 @@ class Metrics:
 
     def encode(self, records: Sequence[tuple[_Family, Any]]) -> Any:
         """A request for these data points."""
-        return encode_metrics(self.join(records))
+        request = ExportMetricsServiceRequest()
+        for part in in_turns(_parts(records)):
+            join_metrics(request, encode_metrics(self.join(part)))
+        return request
 
     def rejected(self, response: Any) -> int:
         """How many data points the receiver left out."""

@@ -95,8 +95,6 @@ class LightSpan(ApiSpan, ReadableSpan):
             else:
                 self.set_attributes(attributes)
 
-    # What the SDK's spans have.
-
     @property
     def attributes(self) -> Mapping[str, Any]:
         """Those that are recorded, within the limits."""
@@ -139,6 +137,16 @@ class LightSpan(ApiSpan, ReadableSpan):
         """The tracer's."""
         return self._owner.scope
 
+    @property
+    def length_limit(self) -> int | None:
+        """Characters of a text in its attributes."""
+        return self._owner.length_limit
+
+    def plain_attributes(self) -> dict[str, Any] | None:
+        """Its attributes, not yet limited, of plain types; None where there is more in it: lists, events, links."""
+        values = self._values
+        return None if self._happened or self._linked or type(values) is not dict else values
+
     def to_json(self, indent: int | None = 4) -> str:
         """As the SDK's spans."""
         parts = ("name", "context", "parent", "resource", "events", "links", "kind", "status", "start_time", "end_time")
@@ -153,8 +161,6 @@ class LightSpan(ApiSpan, ReadableSpan):
             if type(value) is str and len(value) > longest:
                 return {key: text[:longest] if type(text) is str else text for key, text in tuple(values.items())}
         return values
-
-    # What the API's spans have.
 
     def get_span_context(self) -> SpanContext:
         """Its ids."""

@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
-from opentelemetry import context
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 
 from otel_tutor.recording.guard import attempt
 
-__all__ = ["CONVERSATION", "ENDPOINT", "NONE", "SUBJECT", "endpoint_of", "subject_of"]
+__all__ = ["CONVERSATION", "ENDPOINT", "NONE", "SPAN", "SUBJECT", "endpoint_of", "subject_of"]
 
 # Keys of the context. Their values are called when a call ends: a subject may be decided and a route found meanwhile.
 SUBJECT: Final = "otel_tutor.subject"
 ENDPOINT: Final = "otel_tutor.endpoint"
 CONVERSATION: Final = "gen_ai.conversation.id"  # an attribute too; its value is text or None
+SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))  # the API's own, of the current span
 NONE: Final = "none"  # outside of a question, outside of a request
 
 

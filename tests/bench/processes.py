@@ -92,8 +92,12 @@ class Variant:
 
 
 def clean_environment(folder: str, more: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of telemetry, and with another data folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "LOGFIRE_", "SENTRY_"))}
+    """The environment without settings of telemetry, and with another data folder.
+
+    Bytecode is written, as pip writes it for what it installs: without it, ours alone would be compiled at each start.
+    """
+    left_out = ("OTEL_", "LOGFIRE_", "SENTRY_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "OTEL_TUTOR_DATA": folder, **more}
 
 

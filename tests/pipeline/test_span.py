@@ -18,8 +18,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, DEFAULT_ON, ParentBased, Sampler, TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from otel_tutor.pipeline.encoding import encode_light
 from otel_tutor.pipeline.model_spans import ModelSpans
 from otel_tutor.pipeline.sampler import CountingSampler
+from otel_tutor.pipeline.signals import Spans
 from otel_tutor.pipeline.span import LightSpan
 from otel_tutor.pipeline.tracer import LightTracer, OwnProvider
 from otel_tutor.testing import _CountingIds
@@ -133,7 +135,31 @@ def test_it_is_exported_as_the_span_of_the_sdk(started: str, recorded: str) -> N
     of_sdk, of_light = exported
     assert isinstance(of_light, LightSpan) or "links" in STARTED[started]
     assert encoded(of_light) == encoded(of_sdk)
+    assert str(Spans(100).encode([of_light])).partition("stacktrace")[0] == encoded(of_sdk)
     assert of_light.to_json() == of_sdk.to_json() or "exception" in recorded
+
+
+def test_a_batch_is_encoded_as_by_the_sdk_and_only_what_is_rare_is_left_to_it() -> None:
+    values: list[Any] = [True, 1, 1.0, 0.0, -0.0, "", "1", "é", "x" * 10, False, 0, 2**62, -1, "x" * 300, float("nan")]
+    names = [f"name {number % 3}" for number in range(len(values))]
+    with tracers() as (sdk, light, exported):
+        for tracer in (sdk, light):
+            for name, value in zip(names, values, strict=True):
+                tracer.start_span(name, start_time=1, attributes={"value": value}).end(9)
+        for tracer in (sdk, light):
+            tracer.start_span("rare", start_time=1, attributes={"value": [1]}).end(9)
+    half = len(values)
+    of_sdk, of_light, (rare_of_sdk, rare) = exported[:half], exported[half:-2], exported[-2:]
+
+    assert [span.name for span in encode_light([*of_light, rare])[1]] == [names[13], "rare"]  # the long text is cut
+    assert str(Spans(100).encode(of_light[:13])) == str(encode_spans(of_sdk[:13]))
+    assert {str(one) for one in spans_of(Spans(100).encode([*of_light, rare]))} == {
+        str(one) for one in spans_of(encode_spans([*of_sdk, rare_of_sdk]))
+    }
+
+
+def spans_of(request: Any) -> list[Any]:
+    return [span for of_resource in request.resource_spans for scope in of_resource.scope_spans for span in scope.spans]
 
 
 @pytest.mark.parametrize("started", STARTED)

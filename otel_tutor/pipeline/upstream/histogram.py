@@ -10,6 +10,7 @@ from opentelemetry.sdk.metrics import Histogram as SDKHistogram
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 
+from otel_tutor.pipeline.turns import give_way
 from otel_tutor.pipeline.upstream.adding import Adding, have_wait
 from otel_tutor.pipeline.upstream.scratch import Scratch, filled
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable, replace
@@ -81,6 +82,7 @@ def _steady_aggregation() -> type[ExponentialBucketHistogramAggregation]:
                 return []
 
         def collect(self, collection_aggregation_temporality: AggregationTemporality, collection_start_nano: int) -> Any:
+            give_way()
             self.add_up()
             with self._lock:
                 only_zeros = self._count and self._count == self._zero_count

@@ -16,6 +16,7 @@ from otel_tutor.pipeline.upstream.adding import Adding, adding_sum, have_wait
 from otel_tutor.pipeline.upstream.histogram import histogram_aggregation
 from otel_tutor.pipeline.upstream.scratch import Scratch, filled
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable
+from otel_tutor.recording.origin import SPAN
 from otel_tutor.recording.state import record_of, state
 
 __all__ = ["CACHED_RECORDING", "cached_recording"]
@@ -53,7 +54,8 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
             if readers is not consumer._reader_storages and (len(known) < _MOST or key in known):
                 known[key] = _aggregations(instrument, attributes)
             return
-        span = trace.get_current_span(within).get_span_context()
+        current: Any = (within or context.get_current()).get(SPAN, trace.INVALID_SPAN)
+        span = current.get_span_context()
         if samples_traces:
             sample = span.trace_flags & TraceFlags.SAMPLED and span.is_valid
         else:
