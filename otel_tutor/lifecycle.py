@@ -162,15 +162,21 @@ def shutdown() -> None:
 
     It is for good: OpenTelemetry's providers are set once in a process.
     """
-    with state.lock:
+    # Another thread may be at configure(), or at this: that has its time, and no more.
+    if not state.lock.acquire(timeout=SHUTDOWN_SECONDS):
+        return
+    try:
         if state.providers is not None:
             state.providers.shutdown(SHUTDOWN_SECONDS)
-            state.providers = None
+            state.providers, state.has_ended = None, True
+    finally:
+        state.lock.release()
 
 
 def start(settings: Settings, exporters: "Exporters | None" = None, given: Set[str] = frozenset()) -> None:
     """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests. given: what a caller set by name."""
     if state.settings is None:
+        state.process = os.getpid()  # which may be a child of one that was not configured
         if not settings.disabled:
             _start_pipeline(settings, exporters)
         state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
@@ -219,7 +225,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
     pipeline.throttle_sdk_logs()
     set_recorder_factory(pipeline.cached_recording)
-    state.providers = built
+    state.providers, state.has_ended = built, False
     atexit.register(shutdown)
     pipeline.shut_down_before_exit(shutdown)
     propagate_context()

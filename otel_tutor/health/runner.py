@@ -75,5 +75,6 @@ class CheckRunner:
 
 
 def _details(given: Any) -> dict[object, object]:
-    """As a mapping: a mapping or pairs. It may have no end."""
-    return dict(islice(given.items() if isinstance(given, Mapping) else given, MOST_DETAILS))
+    """As a mapping: a mapping or pairs. It may have no end, and neither may what should be a pair."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return {key: value for key, value in islice(pairs, MOST_DETAILS)}  # noqa: C416 - dict() reads all of a pair

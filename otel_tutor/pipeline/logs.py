@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from opentelemetry import context
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import LoggingHandler as SDKLoggingHandler
@@ -20,6 +22,8 @@ from otel_tutor.errors import is_failure
 from otel_tutor.pipeline.line import Lines
 from otel_tutor.pipeline.other_loggers import Depth, comes_from_loguru, export_other_loggers
 from otel_tutor.recording.guard import attempt, log_internal_error
+from otel_tutor.recording.operation import Attached
+from otel_tutor.recording.reentry import apart
 from otel_tutor.recording.values import to_text
 
 __all__ = ["ExportHandler", "export_logs"]
@@ -60,7 +64,12 @@ class ExportHandler(LoggingHandler):
             except BaseException as error:  # arguments that do not fit, for example: `emit` does what can be done
                 if not is_failure(error):
                     raise
-        return bool(super().handle(record))
+        apart(functools.partial(self._handle, record, context.get_current()))
+        return True
+
+    def _handle(self, record: logging.LogRecord, within: Context) -> None:
+        with Attached(within):
+            super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it, if need be without what makes that fail: arguments that do not fit, values without text."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace import Span as ApiSpan
 
+from otel_tutor.pipeline.span_parts import PLAIN, Latest, is_plain, valid_time
+from otel_tutor.pipeline.upstream import interruptible_attributes
 from otel_tutor.recording.guard import never_raise
 from otel_tutor.recording.outcome import described, stack_trace
-from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_name, to_text
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LightSpan"]
 
-_PLAIN: Final = frozenset({str, int, float, bool})  # what needs no check
-_KEYS: Final = frozenset({str})
 _UNSET: Final = Status(StatusCode.UNSET)
-_LATEST: Final = 2**64  # of OTLP's times
 
 _log: Final = logging.getLogger("opentelemetry.sdk.trace")  # whose lines are limited to one a minute
 
@@ -84,13 +81,13 @@ class LightSpan(ApiSpan, ReadableSpan):
         self.status = _UNSET
         self._guard = threading.RLock()  # a signal handler may record in the span that its own thread records in
         self._values: dict[str, Any] | BoundedAttributes = {}
-        self._happened: BoundedList[Event] | None = None  # events
-        self._linked: BoundedList[Link] | None = None
+        self._happened: Latest[Event] | None = None  # events
+        self._linked: Latest[Link] | None = None
         if attributes:
             is_short = len(attributes) <= owner.count_limit
             if is_short and kind is SpanKind.SERVER and type(attributes) is dict:
                 self._values = attributes  # of a request: made in this package, of plain types, for this span
-            elif is_short and _is_plain(attributes):
+            elif is_short and is_plain(attributes):
                 self._values = dict(attributes)
             else:
                 self.set_attributes(attributes)
@@ -177,7 +174,7 @@ class LightSpan(ApiSpan, ReadableSpan):
             if self._is_late("attribute"):
                 return
             values = self._values
-            is_plain = type(values) is dict and type(value) in _PLAIN and type(key) is str and key
+            is_plain = type(values) is dict and type(value) in PLAIN and type(key) is str and key
             if is_plain and (values.pop(key, None) is not None or len(values) < self._owner.count_limit):
                 values[key] = value  # the last, as the SDK has it
             else:
@@ -189,7 +186,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             values = self._values
             fits = type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit
-            if fits and self.end_time is None and _is_plain(attributes) and values.keys().isdisjoint(attributes):
+            if fits and self.end_time is None and is_plain(attributes) and values.keys().isdisjoint(attributes):
                 values.update(attributes)
                 return
             for key, value in attributes.items():
@@ -200,11 +197,11 @@ class LightSpan(ApiSpan, ReadableSpan):
         """Record that something happened, in nanoseconds since 1970; now, without a timestamp."""
         limits = self._owner.limits
         bounded = self._bounds(limits.max_event_attributes, attributes)
-        event = Event(name=to_name(name), attributes=bounded, timestamp=_time(timestamp))
+        event = Event(name=to_name(name), attributes=bounded, timestamp=valid_time(timestamp))
         with self._guard:
             if not self._is_late("event"):
                 if self._happened is None:
-                    self._happened = BoundedList(limits.max_events)
+                    self._happened = Latest((), limits.max_events)
                 self._happened.append(event)
 
     @never_raise
@@ -217,7 +214,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             if not self._is_late("link"):
                 if self._linked is None:
-                    self._linked = BoundedList(limits.max_links)
+                    self._linked = Latest((), limits.max_links)
                 self._linked.append(link)
 
     @never_raise
@@ -266,7 +263,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             if self._is_late("end"):
                 return
-            self.end_time = _time(end_time)
+            self.end_time = valid_time(end_time)
         self._owner.on_end(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
@@ -285,22 +282,11 @@ class LightSpan(ApiSpan, ReadableSpan):
     def _bounded(self) -> Any:
         values = self._values
         if not isinstance(values, BoundedAttributes):
-            values = self._values = BoundedAttributes(
-                self._owner.limits.max_span_attributes, values, immutable=False, max_value_len=self._owner.length_limit
-            )
-        return values
+            owner, length_limit = self._owner, self._owner.length_limit
+            made = BoundedAttributes(owner.limits.max_span_attributes, values, immutable=False, max_value_len=length_limit)
+            if self._values is values:  # a signal handler may have been here meanwhile
+                self._values = interruptible_attributes(made)
+        return self._values
 
     def _bounds(self, count: int | None, attributes: Mapping[str, Any] | None) -> BoundedAttributes:
         return BoundedAttributes(count, attributes, max_value_len=self._owner.limits.max_attribute_length)
-
-
-def _time(given: object) -> int:
-    return given if type(given) is int and 0 < given < _LATEST else state.read_time_ns()
-
-
-def _is_plain(attributes: Mapping[str, Any]) -> bool:
-    return (
-        _PLAIN.issuperset(map(type, attributes.values()))
-        and _KEYS.issuperset(map(type, attributes))
-        and "" not in attributes
-    )
