@@ -416,7 +416,7 @@ def checks(chance: Chance) -> object:
     if kind is Looking:
         return HealthService().register(chance.value())
     if kind in {DatabaseCheck, ModelCheck, VectorStoreCheck} and chance():
-        return kind(*chance.values(1))  # type: ignore[call-arg, arg-type]
+        return kind(*chance.values(1))
     if kind is DiskCheck:
         return DiskCheck(path=chance.value(), warning_percent=chance.value(), name=chance.value())
     if kind is MemoryCheck:

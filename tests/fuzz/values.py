@@ -34,13 +34,13 @@ class UnreadableError(Exception):
     def _refuse(self, *_: object) -> NoReturn:
         raise ValueError("refused")
 
-    __str__ = __repr__ = __eq__ = __hash__ = __bool__ = __reduce__ = _refuse  # type: ignore[assignment]
+    __str__ = __repr__ = __eq__ = __hash__ = __bool__ = __reduce__ = _refuse
 
     @property
     def args(self) -> NoReturn:  # type: ignore[override]
         raise ValueError("refused")
 
-    __notes__ = __cause__ = args  # type: ignore[assignment]
+    __notes__ = __cause__ = args
 
 
 class PanicException(BaseException):
@@ -132,7 +132,7 @@ class Changing:
 
     __hash__ = lambda _: random.getrandbits(60)  # noqa: E731
     __float__ = lambda _: random.random()  # noqa: E731
-    __eq__ = lambda *_: random.random() < 0.5  # type: ignore[assignment]  # noqa: E731
+    __eq__ = lambda *_: random.random() < 0.5  # noqa: E731
 
 
 class Endless:
@@ -252,12 +252,13 @@ def _key(chance: random.Random) -> Any:
 
 def any_error(chance: random.Random) -> BaseException:
     """What an app raises."""
-    kind = chance.choice((*ERRORS, AppError, KeyboardInterrupt, SystemExit, GeneratorExit, BaseExceptionGroup))
+    kind: Any = chance.choice((*ERRORS, AppError, KeyboardInterrupt, SystemExit, GeneratorExit, BaseExceptionGroup))
     if kind is BaseExceptionGroup:
         return BaseExceptionGroup("several", [AppError("one"), UnreadableError()])
     if kind is UnreadableError:
         return UnreadableError()
     try:
-        return kind(any_value(chance))  # type: ignore[call-arg]  # of any kind
+        made: BaseException = kind(any_value(chance))
     except BaseException:
-        return kind("refused")  # type: ignore[call-arg]
+        made = kind("refused")
+    return made

@@ -38,22 +38,22 @@ class _Event:
 
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.RLock())
-        self._flag = False
+        self.flag = False
 
     def is_set(self) -> bool:
-        return self._flag
+        return self.flag
 
     def set(self) -> None:
         with self._changed:
-            self._flag = True
+            self.flag = True
             self._changed.notify_all()
 
     def clear(self) -> None:
-        self._flag = False
+        self.flag = False
 
     def wait(self, timeout: float | None = None) -> bool:
         with self._changed:
-            return self._flag or self._changed.wait(timeout)
+            return self.flag or self._changed.wait(timeout)
 
 
 class _Counts:
