@@ -13,7 +13,7 @@ from typing import Any
 from wrapt import AutoObjectProxy
 
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.stream import AsyncStream, Observation, Stream, relaying
+from otel_tutor.recording.stream import AsyncStream, Observation, Stream, end_in_finaliser, relaying
 
 __all__ = ["follow"]
 
@@ -56,7 +56,7 @@ class _Open:
         self._close = close  # of a coroutine: Python has said of the one around it that it was never awaited
 
     def __del__(self) -> None:
-        self.run.end(GeneratorExit())
+        end_in_finaliser(self.run)
         self._close()
 
 

@@ -6,6 +6,7 @@ Kinds: signal, finaliser, weakref, fork, exit. What interrupts records a series 
 span and lines, as does what is interrupted. Prints how many tries there were; a hang prints every stack and exits with 1.
 """
 
+import contextvars
 import faulthandler
 import gc
 import itertools
@@ -96,7 +97,7 @@ class Left:
 
     def __del__(self) -> None:
         Left.seen += 1
-        record()
+        contextvars.copy_context().run(record)  # until Python 3.12, changing the same context here crashes Python itself
 
 
 def by_finaliser(tries: int) -> int:
@@ -134,7 +135,7 @@ def by_weakref(tries: int) -> int:
 
     def gone() -> None:
         last[0] = next(seen)
-        record()
+        contextvars.copy_context().run(record)
 
     gc.freeze()
     gc.set_threshold(3, 50, 1000)
@@ -232,7 +233,8 @@ def counted(kept: Receiver) -> int:
     kept.clear()
     otel_tutor.flush(60)
     points = kept.points.get("student.questions", [])
-    return sum(round(point.as_double or point.as_int) for point in points)
+    last = {str(point.attributes): round(point.as_double or point.as_int) for point in points}  # there may be two exports
+    return sum(last.values())
 
 
 KINDS: Final[dict[str, Callable[[int], int]]] = {
