@@ -12,7 +12,7 @@ from otel_tutor.pipeline.reader import SteadyReader
 from otel_tutor.testing import Capture
 
 
-class PanicException(BaseException):  # noqa: N818 - as pyo3 calls it
+class PanicException(BaseException):
     """Of an extension in Rust; the SDK does not expect it in a callback."""
 
 
