@@ -11,13 +11,12 @@ from urllib.parse import unquote, urlsplit
 from platformdirs import user_data_path
 
 from otel_tutor.catalogue import ATTRIBUTES
+from otel_tutor.environment import GRPC, HTTP, SIGNALS, check_environment, compression_of, without_credentials
 from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.prices import Prices
 
 __all__ = ["Settings", "data_folder", "shipped_config_dir"]
 
-GRPC: Final = "grpc"
-HTTP: Final = "http/protobuf"
 _GRPC_PORT: Final = 4317
 _HTTP_PORT: Final = 4318
 DEFAULT_ENDPOINT: Final = f"http://localhost:{_GRPC_PORT}"
@@ -25,6 +24,7 @@ DEFAULT_HTTP_ENDPOINT: Final = f"http://localhost:{_HTTP_PORT}"
 DEFAULT_SERVICE_NAME: Final = "tutor"
 # Prometheus scrapes every 5 s in this stack; exporting less often than twice that would leave rate() windows empty.
 DEFAULT_METRIC_INTERVAL_MS: Final = 5_000
+_SHORTEST_INTERVAL_MS: Final = 50  # an export of a hundred series takes 3 ms of a processor
 # Room for a long prompt with its passages, some 10,000 words. A request of gRPC's usual 4 MiB holds at least sixteen of them
 # (UTF-8 has up to four bytes a character), and Loki and VictoriaLogs take lines up to 256 KiB.
 DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
@@ -32,7 +32,6 @@ DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
 _PRICES: Final = "OTEL_TUTOR_PRICES"
 _MOST_DIGITS: Final = 18  # of a number: more than any limit needs
-_SIGNALS: Final = ("traces", "metrics", "logs")
 
 
 def shipped_config_dir() -> Path:
@@ -68,6 +67,7 @@ class Settings:
     disabled: bool
     exporters: Mapping[str, frozenset[str]]  # of "traces", "metrics" and "logs": which of "otlp" and "console" get it
     protocols: Mapping[str, str]  # of each signal: GRPC or HTTP
+    compressions: Mapping[str, str]  # of each signal: "gzip", "none" or, over HTTP, "deflate"
     own_endpoints: frozenset[str]  # the signals whose exporter reads its endpoint from its signal's own variable
     instance_id: str | None  # the service.instance.id that was asked for
     cardinality_limits: Mapping[str, int]  # by attribute; the catalogue has those that are not set
@@ -94,9 +94,11 @@ class Settings:
             with refusing(name):
                 if value is not None and not (isinstance(value, str) and value.strip()):
                     raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
-        exporters = {signal: _exporters(environ, signal) for signal in _SIGNALS}
-        protocols = {signal: _protocol(environ, signal, exporters[signal]) for signal in _SIGNALS}
-        own_endpoints = frozenset(signal for signal in _SIGNALS if environ.get(_own_endpoint(signal)))
+        check_environment(environ)
+        exporters = {signal: _exporters(environ, signal) for signal in SIGNALS}
+        protocols = {signal: _protocol(environ, signal, exporters[signal]) for signal in SIGNALS}
+        compressions = {signal: compression_of(environ, signal, protocols[signal]) for signal in SIGNALS}
+        own_endpoints = frozenset(signal for signal in SIGNALS if environ.get(_own_endpoint(signal)))
         for signal in sorted(own_endpoints):
             name = _own_endpoint(signal)
             _check_endpoint(environ[name], name, {protocols[signal]})
@@ -115,11 +117,12 @@ class Settings:
             endpoint=collector or (DEFAULT_HTTP_ENDPOINT if shared == {HTTP} else DEFAULT_ENDPOINT),
             http_endpoint=collector or DEFAULT_HTTP_ENDPOINT,
             metric_interval_ms=_number(
-                environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS, "milliseconds", 1
+                environ, "OTEL_METRIC_EXPORT_INTERVAL", DEFAULT_METRIC_INTERVAL_MS, "milliseconds", _SHORTEST_INTERVAL_MS
             ),
             disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
             exporters=exporters,
             protocols=protocols,
+            compressions=compressions,
             own_endpoints=own_endpoints,
             instance_id=resource.get("service.instance.id") or None,
             cardinality_limits=_cardinality_limits(cardinality_limits, environ.get(_LIMITS) or ""),
@@ -174,6 +177,12 @@ def _own_endpoint(signal: str) -> str:
 
 def _check_endpoint(value: str, name: str, protocols: Set[str]) -> None:
     """Raise ConfigurationError unless a URL can be the receiver of these protocols."""
+    shown = without_credentials(value)
+    if shown != value:
+        raise ConfigurationError(
+            f"{name}={shown!r} has a user name or a password in it: leave it out, "
+            "and set e.g. OTEL_EXPORTER_OTLP_HEADERS=authorization=Basic%20..."
+        )
     try:
         url = urlsplit(value)
         port = url.port

@@ -38,7 +38,7 @@ LAYERS = (
     {"monitoring", "health"},
     {"instrumentation", "pipeline", "tracing", "logs"},
     {"recording", "settings", "naming"},
-    {"prices"},
+    {"prices", "environment"},
     {"catalogue", "errors"},
 )
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from grpc import Compression  # type: ignore[import-untyped]  # ships no types
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -11,12 +12,13 @@ from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
+from otel_tutor.environment import HTTP
 from otel_tutor.pipeline.delivery import Delivery
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.signals import Logs, Metrics, Signal, Spans
 from otel_tutor.pipeline.upstream import histogram_aggregation, send_through
-from otel_tutor.settings import HTTP, Settings
+from otel_tutor.settings import Settings
 
 __all__ = ["make_exporters"]
 
@@ -47,12 +49,16 @@ def _exporters_of(signal: Signal, settings: Settings) -> list[Any]:
 
 
 def _otlp_exporter(signal: Signal, settings: Settings) -> Any:
-    options = {"preferred_aggregation": {Histogram: histogram_aggregation()}} if signal.name == "metrics" else {}
+    options: dict[str, Any] = (
+        {"preferred_aggregation": {Histogram: histogram_aggregation()}} if signal.name == "metrics" else {}
+    )
     has_own = signal.name in settings.own_endpoints  # the exporter reads that variable where it is passed nothing
     if settings.protocols[signal.name] == HTTP:
         from otel_tutor.pipeline.otlp_http import http_exporter
 
         return http_exporter(signal, None if has_own else settings.http_endpoint, **options)
+    if settings.compressions[signal.name] == "none":  # which the exporter does not take from its variable
+        options["compression"] = Compression.NoCompression
     exporter = _GRPC[signal.name](None if has_own else settings.endpoint, **options)
     _lose_single_records_only(exporter, signal)
     return exporter

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_tutor.settings import HTTP
+from otel_tutor.environment import HTTP
 from tests.support.receiver import Receiver, http_receiver
 
 pytestmark = pytest.mark.processes

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from otel_tutor.settings import HTTP
+from otel_tutor.environment import HTTP
 from otel_tutor.tools.stack.backends import Backends
 from otel_tutor.tools.stack.native.build import Binaries
 from otel_tutor.tools.stack.native.stack import NativeStack
