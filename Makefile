@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: audit demo check coverage guests models mutations matrix pins resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: audit demo check coverage fuzz guests models mutations matrix pins resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -61,6 +61,10 @@ test-docker: .venv/ready
 # the dashboards against Grafana's own types; node and npm, whose registry it asks
 test-grafana: .venv/ready
 	$(BIN)/pytest -m grafana tests/dashboards
+
+# A million calls with values that nothing expects, 100,000 requests, and 10,000 tries of each way to interrupt a recording: an hour
+fuzz: .venv/ready
+	$(BIN)/python -m tests.fuzz
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -23,6 +23,7 @@ _NAME_OF_HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110,
 _CREDENTIALS: Final = re.compile(r"(?<=//)[^/]*@")
 
 Problem = Callable[[str], str | None]  # what is wrong with a value, and the remedy; None where it can be used
+_MOST_DIGITS: Final = 18  # of a whole number: more than any setting needs
 
 
 def check_environment(environ: Mapping[str, str]) -> None:
@@ -105,7 +106,11 @@ def _number(value: str) -> float | None:
 
 def _whole_from(least: int) -> Problem:
     def problem(value: str) -> str | None:
-        return None if value.isdecimal() and int(value) >= least else f"is no whole number from {least}"
+        return (
+            None
+            if value.isdecimal() and len(value) <= _MOST_DIGITS and int(value) >= least
+            else f"is no whole number from {least}"
+        )
 
     return problem
 

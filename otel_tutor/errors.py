@@ -10,7 +10,14 @@ Every message is one line that names the offending value and the remedy. None of
 tracing call.
 """
 
-__all__ = ["BuildError", "ConfigurationError", "OtelTutorError", "PortTakenError", "StackError"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["BuildError", "ConfigurationError", "OtelTutorError", "PortTakenError", "StackError", "is_failure", "refusing"]
+
+
+_PANIC: Final = "PanicException"  # what Python gets where an extension in Rust fails: its class is no Exception
 
 
 class OtelTutorError(Exception):
@@ -19,6 +26,22 @@ class OtelTutorError(Exception):
 
 class ConfigurationError(OtelTutorError, ValueError):
     """`configure()` was given something it cannot use, or cannot do what was asked in this process."""
+
+
+@contextmanager
+def refusing(option: str) -> Iterator[None]:
+    """Where reading the value of `option` fails with any other exception, raise ConfigurationError; also a decorator."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, OtelTutorError) or not is_failure(error):
+            raise
+        raise ConfigurationError(f"{option} cannot be used: reading it failed with {type(error).__name__}") from error
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether it says that something failed. The others end a task, a thread or the process, and must get there."""
+    return isinstance(error, Exception) or type(error).__name__ == _PANIC
 
 
 class StackError(OtelTutorError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_tutor.catalogue import ATTRIBUTES
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.instrumentation.database import observe_engine, observe_pools, sync_engines
 from otel_tutor.instrumentation.installed import choose, start_all
 from otel_tutor.instrumentation.threads import propagate_context
@@ -101,10 +101,7 @@ def configure(
 
     Raises ConfigurationError, before anything is changed, for a value that cannot be used.
     """
-    if app is not None and not _is_application(app):
-        raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
-    if app is not None and app.middleware_stack is not None:
-        raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
+    _check_app(app)
     engines = sync_engines(engine)
     instrumentations = []
     if instrument is not None or not state.instrumentations_chosen:
@@ -130,6 +127,14 @@ def configure(
                 observe_engine(sync_engine, trace_engine)
 
 
+@refusing("app")
+def _check_app(app: "Starlette | None") -> None:
+    if app is not None and not _is_application(app):
+        raise ConfigurationError(f"app={app!r} is not an application: pass a Starlette or FastAPI object, or leave it out")
+    if app is not None and app.middleware_stack is not None:
+        raise ConfigurationError(f"app={app!r} is already serving: call configure() before its first request or lifespan")
+
+
 def _is_application(app: object) -> bool:
     """Whether it is a Starlette or FastAPI object. StarletteInstrumentor replaces the class by a subclass."""
     names = [(base.__module__, base.__name__) for base in type(app).__mro__]
@@ -144,8 +149,9 @@ def flush(timeout: float = SHUTDOWN_SECONDS) -> bool:
 
     Raises ConfigurationError for a timeout that is not a number of seconds from 0.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
-        raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
+    with refusing("timeout"):
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+            raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds from 0: pass e.g. {SHUTDOWN_SECONDS}")
     if state.providers is None or state.captures:  # in memory it is there already, and a flush would drop it
         return True
     return bool(state.providers.flush(min(timeout, threading.TIMEOUT_MAX)))
@@ -156,15 +162,21 @@ def shutdown() -> None:
 
     It is for good: OpenTelemetry's providers are set once in a process.
     """
-    with state.lock:
+    # Another thread may be at configure(), or at this: that has its time, and no more.
+    if not state.lock.acquire(timeout=SHUTDOWN_SECONDS):
+        return
+    try:
         if state.providers is not None:
             state.providers.shutdown(SHUTDOWN_SECONDS)
-            state.providers = None
+            state.providers, state.has_ended = None, True
+    finally:
+        state.lock.release()
 
 
 def start(settings: Settings, exporters: "Exporters | None" = None, given: Set[str] = frozenset()) -> None:
     """Start the pipeline unless it runs already; `exporters` replaces OTLP, for tests. given: what a caller set by name."""
     if state.settings is None:
+        state.process = os.getpid()  # which may be a child of one that was not configured
         if not settings.disabled:
             _start_pipeline(settings, exporters)
         state.watch_forks()  # after the SDK has registered its own handlers: it runs after them
@@ -213,7 +225,7 @@ def _start_pipeline(settings: Settings, exporters: "Exporters | None") -> None:
     state.on_fork(ForkStep.PIPELINE, lambda: built.reset_after_fork(make_resource))
     pipeline.throttle_sdk_logs()
     set_recorder_factory(pipeline.cached_recording)
-    state.providers = built
+    state.providers, state.has_ended = built, False
     atexit.register(shutdown)
     pipeline.shut_down_before_exit(shutdown)
     propagate_context()

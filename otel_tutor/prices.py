@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 
 __all__ = ["TOKEN_TYPES", "Prices", "Seller"]
 
@@ -54,6 +54,11 @@ class Prices:
 
         Raises ConfigurationError for what is no list of prices.
         """
+        with refusing(name):
+            return cls._read(source, name)
+
+    @classmethod
+    def _read(cls, source: str | Path | Mapping[str, Any], name: str) -> "Prices":
         content = source if isinstance(source, Mapping) else _load(source, name)
         if not isinstance(content, Mapping) or not content.keys() <= set(_KEYS):
             unknown = min(map(str, content.keys() - set(_KEYS))) if isinstance(content, Mapping) else type(content).__name__

@@ -12,7 +12,7 @@ from platformdirs import user_data_path
 
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.environment import GRPC, HTTP, SIGNALS, check_environment, compression_of, without_credentials
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.prices import Prices
 
 __all__ = ["Settings", "data_folder", "shipped_config_dir"]
@@ -31,6 +31,7 @@ DEFAULT_VALUE_LIMIT: Final = 65_536  # characters
 
 _LIMITS: Final = "OTEL_TUTOR_CARDINALITY_LIMITS"
 _PRICES: Final = "OTEL_TUTOR_PRICES"
+_MOST_DIGITS: Final = 18  # of a number: more than any limit needs
 
 
 def shipped_config_dir() -> Path:
@@ -90,8 +91,9 @@ class Settings:
         Raises ConfigurationError for a value that cannot be used.
         """
         for name, value in (("service_name", service_name), ("endpoint", endpoint)):
-            if value is not None and not (isinstance(value, str) and value.strip()):
-                raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
+            with refusing(name):
+                if value is not None and not (isinstance(value, str) and value.strip()):
+                    raise ConfigurationError(f"{name}={value!r} is not usable: pass a non-empty string, or leave it out")
         check_environment(environ)
         exporters = {signal: _exporters(environ, signal) for signal in SIGNALS}
         protocols = {signal: _protocol(environ, signal, exporters[signal]) for signal in SIGNALS}
@@ -102,7 +104,9 @@ class Settings:
             _check_endpoint(environ[name], name, {protocols[signal]})
         shared = {protocols[signal] for signal in protocols.keys() - own_endpoints if "otlp" in exporters[signal]}
         if collector := endpoint or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
-            _check_endpoint(collector, "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT", shared)
+            source = "endpoint" if endpoint else "OTEL_EXPORTER_OTLP_ENDPOINT"
+            with refusing(source):
+                _check_endpoint(collector, source, shared)
         resource = _resource_attributes(environ)
         value_limit = _number(environ, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", DEFAULT_VALUE_LIMIT, "characters", 0)
         return cls(
@@ -141,6 +145,7 @@ def _resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
     return {key.strip(): unquote(value.strip()) for key, _, value in pairs}
 
 
+@refusing("cardinality_limits")
 def _cardinality_limits(argument: object, variable: str) -> dict[str, int]:
     """Both, checked; of an attribute that is in both, the argument's limit."""
     limits = {}
@@ -221,7 +226,7 @@ def _is_installed(module: str) -> bool:
 
 def _number(environ: Mapping[str, str], name: str, default: int, unit: str, least: int) -> int:
     value = environ.get(name, "").strip() or str(default)
-    if not value.isdecimal() or int(value) < least:
+    if not value.isdecimal() or len(value) > _MOST_DIGITS or int(value) < least:
         raise ConfigurationError(f"{name}={value!r} is not a number of {unit} from {least}: e.g. {default}")
     return int(value)
 

@@ -49,21 +49,21 @@ MUTATIONS: Final = (
     Mutation(
         name="never_raise without its try",
         file="recording/guard.py",
-        old="        try:\n            function(*args, **kwargs)\n        except Exception as error:\n"
+        old="        try:\n            function(*args, **kwargs)\n        except BaseException as error:\n"
         "            log_internal_error(error)\n",
         new="        function(*args, **kwargs)\n",
     ),
     Mutation(
         name="attempt without its try",
         file="recording/guard.py",
-        old="    try:\n        return function(*args, **kwargs)\n    except Exception as error:\n"
+        old="    try:\n        return function(*args, **kwargs)\n    except BaseException as error:\n"
         "        log_internal_error(error)\n        return None\n",
         new="    return function(*args, **kwargs)\n",
     ),
     Mutation(
         name="asgi._begin without its except",
         file="instrumentation/asgi.py",
-        old="        request = _Request(scope, app)\n    except Exception as error:\n",
+        old="        request = _Request(scope, app)\n    except BaseException as error:\n",
         new="        request = _Request(scope, app)\n    except ZeroDivisionError as error:\n",
     ),
     Mutation(
@@ -111,7 +111,7 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing recorder skips the end of a request's span",
         file="instrumentation/asgi.py",
-        old="            self._record(route, error, elapsed)\n        except Exception as failed:\n"
+        old="            self._record(route, error, elapsed)\n        except BaseException as failed:\n"
         "            log_internal_error(failed)\n" + ENDS_WHATEVER_FAILS,
         new="            self._record(route, error, elapsed)\n" + ENDS_AT_LAST,
     ),
@@ -144,7 +144,7 @@ MUTATIONS: Final = (
     Mutation(
         name="a failing measurement loses the next",
         file="recording/instruments.py",
-        old="    except Exception as error:\n        log_internal_error(error)\n\n\nadd = record",
+        old="    except BaseException as error:\n        log_internal_error(error)\n\n\nadd = record",
         new="    except ZeroDivisionError as error:\n        log_internal_error(error)\n\n\nadd = record",
     ),
     Mutation(
@@ -177,8 +177,8 @@ MUTATIONS: Final = (
     Mutation(
         name="a log record that cannot be written harms its writer",
         file="pipeline/logs.py",
-        old="        except Exception:\n            attempt(super().emit",
-        new="        except ZeroDivisionError:\n            attempt(super().emit",
+        old="            if not is_failure(error):\n                raise\n            attempt(super().emit",
+        new="            raise\n            attempt(super().emit",
     ),
     Mutation(
         name="a refused batch is lost whole",

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, Final
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.health.status import HealthStatus
 from otel_tutor.health.tasks import settled
 
@@ -36,12 +36,15 @@ class HealthCheck(ABC):
     """
 
     def __init__(self, name: str, *, critical: bool = True, timeout: float = DEFAULT_TIMEOUT) -> None:
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
-            raise ConfigurationError(
-                f"name={name!r} cannot name a health check: use a letter, then at most 63 letters, digits, '_', '-' or '.'"
-            )
-        if not (isinstance(timeout, (int, float)) and 0 < timeout < float("inf")):
-            raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds above 0: e.g. {DEFAULT_TIMEOUT}")
+        with refusing("name"):
+            if not (isinstance(name, str) and _NAME.fullmatch(name)):
+                raise ConfigurationError(
+                    f"name={name!r} cannot name a health check: "
+                    "use a letter, then at most 63 letters, digits, '_', '-' or '.'"
+                )
+        with refusing("timeout"):
+            if not (isinstance(timeout, (int, float)) and 0 < timeout < float("inf")):
+                raise ConfigurationError(f"timeout={timeout!r} is not a number of seconds above 0: e.g. {DEFAULT_TIMEOUT}")
         if not inspect.iscoroutinefunction(self.check):
             raise ConfigurationError(
                 f"check {name!r} would block the app: define async def check, or subclass SyncHealthCheck to block"
@@ -111,8 +114,10 @@ def finding(status: HealthStatus, message: str, **details: object) -> dict[str, 
 
 def plain_function(option: str, function: object) -> Callable[[], object]:
     """`function` when it can be called in a thread. Raises ConfigurationError otherwise, as for a coroutine function."""
-    if not callable(function) or inspect.iscoroutinefunction(function):
-        raise ConfigurationError(
-            f"{option}={function!r} is not a plain function: pass one that returns True or False, or subclass HealthCheck"
-        )
-    return function
+    with refusing(option):
+        if not callable(function) or inspect.iscoroutinefunction(function):
+            raise ConfigurationError(
+                f"{option}={function!r} is not a plain function: "
+                "pass one that returns True or False, or subclass HealthCheck"
+            )
+        return function

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.health.check import DEFAULT_TIMEOUT, SyncHealthCheck, finding, plain_function
 from otel_tutor.health.status import HealthStatus
 from otel_tutor.instrumentation.database import sync_engines
@@ -72,7 +72,8 @@ class VectorStoreCheck(SyncHealthCheck):
         super().__init__(name, critical=critical, timeout=timeout)
         if path is None and available is None:
             raise ConfigurationError("a vector store without path and available cannot be checked: pass one of them")
-        self._path = None if path is None else Path(path)
+        with refusing("path"):
+            self._path = None if path is None else Path(path)
         self._available = None if available is None else plain_function("available", available)
 
     def check_sync(self) -> Mapping[str, Any]:

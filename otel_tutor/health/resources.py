@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import psutil
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.health.check import DEFAULT_TIMEOUT, SyncHealthCheck, finding
 from otel_tutor.health.status import HealthStatus
 
@@ -36,11 +36,13 @@ class DiskCheck(SyncHealthCheck):
     ) -> None:
         super().__init__(name, critical=critical, timeout=timeout)
         _check_percent("critical_percent", critical_percent)
-        if not 0 <= warning_percent <= critical_percent:
-            raise ConfigurationError(
-                f"warning_percent={warning_percent!r} is not between 0 and critical_percent={critical_percent!r}"
-            )
-        self._path = Path(path)
+        with refusing("warning_percent"):
+            if not 0 <= warning_percent <= critical_percent:
+                raise ConfigurationError(
+                    f"warning_percent={warning_percent!r} is not between 0 and critical_percent={critical_percent!r}"
+                )
+        with refusing("path"):
+            self._path = Path(path)
         self._warning, self._critical = warning_percent, critical_percent
 
     def check_sync(self) -> Mapping[str, Any]:
@@ -78,8 +80,9 @@ class MemoryCheck(SyncHealthCheck):
     ) -> None:
         super().__init__(name, critical=critical, timeout=timeout)
         _check_percent("critical_percent", critical_percent)
-        if not warning_bytes >= 0:
-            raise ConfigurationError(f"warning_bytes={warning_bytes!r} is not a number of bytes: e.g. 12e9")
+        with refusing("warning_bytes"):
+            if not warning_bytes >= 0:
+                raise ConfigurationError(f"warning_bytes={warning_bytes!r} is not a number of bytes: e.g. 12e9")
         self._warning, self._critical = warning_bytes, critical_percent
         self._cgroup = cgroup
 
@@ -119,5 +122,6 @@ def _level(*, degraded: bool, unhealthy: bool) -> HealthStatus:
 
 
 def _check_percent(option: str, percent: float) -> None:
-    if not 0 <= percent <= 100:  # noqa: PLR2004 - per cent
-        raise ConfigurationError(f"{option}={percent!r} is not a percentage: use a number from 0 to 100")
+    with refusing(option):
+        if not 0 <= percent <= 100:  # noqa: PLR2004 - per cent
+            raise ConfigurationError(f"{option}={percent!r} is not a percentage: use a number from 0 to 100")

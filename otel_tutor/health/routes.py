@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.health.service import HealthService, health_service
 from otel_tutor.health.status import HealthStatus
 from otel_tutor.instrumentation.route import PROBES, probe
@@ -33,7 +33,8 @@ def health_routes(
     forwarding header every client seems to be on it: `loopback=False` leaves only the token. Raises ConfigurationError for
     an empty token.
     """
-    secret = None if token is None else token.strip()  # a file it was read from ends in a newline
+    with refusing("token"):
+        secret = None if token is None else str.strip(token)  # a file it was read from ends in a newline
     if secret == "":
         raise ConfigurationError("token is empty: pass a secret string, or leave it out")
 

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Mapping
 from contextvars import copy_context
+from itertools import islice
+from typing import Any
 
 from otel_tutor.health.check import HealthCheck, StillRunningError
-from otel_tutor.health.status import HealthResult, HealthStatus, plain
+from otel_tutor.health.status import MOST_DETAILS, HealthResult, HealthStatus, plain
 from otel_tutor.health.tasks import Task, settled, spawn
 
 __all__ = ["CheckRunner"]
@@ -54,7 +56,7 @@ class CheckRunner:
         return HealthResult(
             status=HealthStatus(answer["status"]),
             message=str(plain(answer.get("message", ""))),
-            details=plain(dict(answer.get("details") or {})),
+            details=plain(_details(answer.get("details") or {})),
             duration=duration,
             critical=self.check.critical,
         )
@@ -70,3 +72,9 @@ class CheckRunner:
             critical=self.check.critical,
             error=error,
         )
+
+
+def _details(given: Any) -> dict[object, object]:
+    """As a mapping: a mapping or pairs. It may have no end, and neither may what should be a pair."""
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return {key: value for key, value in islice(pairs, MOST_DETAILS)}  # noqa: C416 - dict() reads all of a pair

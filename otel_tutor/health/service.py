@@ -5,11 +5,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.health.check import HealthCheck
 from otel_tutor.health.run import HealthRun
 from otel_tutor.health.runner import CheckRunner
 from otel_tutor.health.status import CheckObservation, HealthObservations, HealthResult, HealthStatus, now, overall, plain
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.state import state
 
 __all__ = ["HealthService", "health_service"]
@@ -60,6 +61,7 @@ class HealthService:
             return __version__
         return self._version
 
+    @refusing("check")
     def register(self, check: HealthCheck) -> None:
         """Have `check` run from now on. Raises ConfigurationError for what is no check and for a name already taken."""
         if not isinstance(check, HealthCheck) or not hasattr(check, "name"):
@@ -91,8 +93,8 @@ class HealthService:
         return {
             "status": overall(results.values()),
             "timestamp": now(),
-            "service": plain(self.service),
-            "version": plain(self.version),
+            "service": attempt(plain, self.service),
+            "version": attempt(plain, self.version),
             "checks": {name: result.describe(detailed=detailed) for name, result in results.items()},
         }
 

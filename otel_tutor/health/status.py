@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 
 __all__ = ["CheckObservation", "HealthObservations", "HealthResult", "HealthStatus", "now", "overall", "plain"]
 
+MOST_DETAILS: Final = 1000  # of one level; those of an object of the app may have no end
 _DEEPEST: Final = 8  # levels of nested details; a structure that contains itself has no end
 _LONGEST_INTEGER: Final = 64  # bits; Python writes none of more than 4300 digits, and readers of JSON stop far below
 
@@ -78,9 +80,9 @@ def plain(value: object, *, _depth: int = 0) -> Any:
     if _depth == _DEEPEST:
         return "..."
     if isinstance(value, Mapping):
-        return {str(plain(key)): plain(item, _depth=_depth + 1) for key, item in value.items()}
+        return {str(plain(key)): plain(item, _depth=_depth + 1) for key, item in islice(value.items(), MOST_DETAILS)}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item, _depth=_depth + 1) for item in value]
+        return [plain(item, _depth=_depth + 1) for item in islice(value, MOST_DETAILS)]
     if value is None or isinstance(value, bool) or (isinstance(value, int) and value.bit_length() <= _LONGEST_INTEGER):
         return value
     if isinstance(value, float) and math.isfinite(value):

@@ -111,12 +111,12 @@ class _Request:
             route, is_probe = self.destination.find()
             if is_probe:
                 return  # a span that is not ended is never sent
-        except Exception as failed:
+        except BaseException as failed:
             log_internal_error(failed)
             route = None
         try:
             self._record(route, error, elapsed)
-        except Exception as failed:
+        except BaseException as failed:
             log_internal_error(failed)
         finally:
             attempt(self.span.end)
@@ -126,7 +126,7 @@ class _Request:
         if error is not None or status is None or self.is_unanswered:
             try:
                 status, failure = self._judge(error)
-            except Exception as failed:  # of an exception that cannot be read
+            except BaseException as failed:  # of an exception that cannot be read
                 log_internal_error(failed)
                 status, failure = SERVER_ERROR, error
         try:
@@ -173,7 +173,7 @@ def _begin(scope: Scope, app: ASGIApp) -> _Request | None:
         if will_reach_probe(scope, app):
             return None
         request = _Request(scope, app)
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
         return None
     scope[DESTINATION] = request.destination

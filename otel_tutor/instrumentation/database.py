@@ -11,9 +11,9 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from otel_tutor import catalogue
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 from otel_tutor.recording import clock
-from otel_tutor.recording.guard import attempt, never_raise
+from otel_tutor.recording.guard import attempt, log_internal_error, never_raise
 from otel_tutor.recording.instruments import Labels, labels, limit_cardinality, observe, record
 from otel_tutor.recording.sql import keyword
 from otel_tutor.recording.state import state
@@ -23,6 +23,7 @@ __all__ = ["observe_engine", "observe_pools", "sync_engines"]
 _STARTED: Final = "_otel_tutor_started"  # attribute of SQLAlchemy's context of one statement
 
 
+@refusing("engine")
 def sync_engines(engine: Any) -> list[Any]:
     """The sync engines in an engine, an async engine or a list of them. Raises ConfigurationError for anything else."""
     if engine is None:
@@ -37,7 +38,9 @@ def sync_engines(engine: Any) -> list[Any]:
 
 def observe_engine(engine: Any, trace_statements: Callable[[Any], None]) -> None:
     """Time the statements of an engine and have `trace_statements` trace them. A second call for it has no effect."""
-    if engine not in state.engines:
+    if type(getattr(engine.dialect, "name", None)) is not str:  # a stand-in for one, in a test of the app
+        log_internal_error(TypeError("the engine is none of SQLAlchemy's: its statements are not traced"))
+    elif engine not in state.engines:
         state.engines.add(engine)
         for observe_part in (trace_statements, _time_statements, _time_waiting):
             attempt(observe_part, engine)

@@ -8,11 +8,12 @@ import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from itertools import islice
 from typing import Any, Final
 
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
 
-from otel_tutor.errors import ConfigurationError
+from otel_tutor.errors import ConfigurationError, refusing
 
 __all__ = ["choose", "start_all"]
 
@@ -24,6 +25,7 @@ _PARTS: Final = (
     EntryPoint("model_requests", "otel_tutor.instrumentation.model_requests:ModelRequests", _GROUP),
     EntryPoint("vector_stores", "otel_tutor.instrumentation.vector_stores:VectorStores", _GROUP),
 )
+_MOST: Final = 1000  # names
 _ALL: Final = "*"  # the variable's word
 
 
@@ -38,10 +40,11 @@ def choose(instrument: bool | Iterable[str], environ: Mapping[str, str] = os.env
     return [] if _ALL in disabled else [installed[name] for name in names if name not in disabled]
 
 
+@refusing("instrument")
 def _names(instrument: bool | Iterable[str], installed: Sequence[str]) -> Sequence[str]:
     if isinstance(instrument, bool):
         return installed if instrument else ()
-    names = [] if isinstance(instrument, str) or not isinstance(instrument, Iterable) else list(instrument)
+    names = [] if isinstance(instrument, str) or not isinstance(instrument, Iterable) else list(islice(instrument, _MOST))
     if not names or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f'instrument={instrument!r} is not usable: pass True, False, or e.g. ["httpx", "redis"]')
     for name in names:

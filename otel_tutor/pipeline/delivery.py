@@ -16,9 +16,12 @@ from typing import Any, Final
 from grpc import RpcError, StatusCode  # type: ignore[import-untyped]  # ships no types
 
 from otel_tutor import catalogue
+from otel_tutor.errors import is_failure
 from otel_tutor.pipeline.signals import Signal
+from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import Labels, observe
 from otel_tutor.recording.state import state
+from otel_tutor.recording.values import to_text
 
 __all__ = ["Delivery", "observe_losses"]
 
@@ -128,9 +131,11 @@ class Delivery:
                 continue
             try:
                 message = self._signal.encode(records)
-            except Exception as error:  # whatever a value made the encoder raise
+            except BaseException as error:  # whatever a value made the encoder raise
+                if not is_failure(error):
+                    raise
                 cause = getattr(error, "original_exception", error)
-                self._divide(records, f"not encodable: {type(cause).__name__}: {cause}")
+                self._divide(records, f"not encodable: {type(cause).__name__}: {to_text(cause)}")
                 continue
             runs: Sequence[Sequence[Any]] = [records] if message.ByteSize() <= _LARGEST_REQUEST else self._fitting(records)
             if len(runs) == 1:
@@ -166,7 +171,7 @@ class Delivery:
         if half:
             self._parts += records[:half], records[half:]
         else:
-            self._lose(1, reason, which=f" {self._signal.describe(records[0])}")
+            self._lose(1, reason, which=f" {attempt(self._signal.describe, records[0])}")
 
     def _lose(self, count: int, reason: str, *, which: str = "") -> None:
         state.lost[self._signal.name] += count

@@ -104,8 +104,7 @@ class Lines:
         return extra
 
     def _find_scope(self, name: str) -> InstrumentationScope | None:
-        scope: Any = getattr(self._provider.get_logger(name), "instrumentation_scope", None)
-        return valid_scope(scope, self._limit)
+        return valid_scope(InstrumentationScope(name), self._limit)  # as that of a logger, for which the SDK takes locks
 
 
 def _most_values() -> int:

@@ -12,13 +12,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from opentelemetry import context
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs import LoggingHandler as SDKLoggingHandler
 
+from otel_tutor.errors import is_failure
 from otel_tutor.pipeline.line import Lines
 from otel_tutor.pipeline.other_loggers import Depth, comes_from_loguru, export_other_loggers
-from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.guard import attempt, log_internal_error
+from otel_tutor.recording.operation import Attached
+from otel_tutor.recording.reentry import apart
+from otel_tutor.recording.values import to_text
 
 __all__ = ["ExportHandler", "export_logs"]
 
@@ -55,9 +61,15 @@ class ExportHandler(LoggingHandler):
             try:
                 if self._lines.write(record):
                     return True
-            except Exception:  # arguments that do not fit, for example: `emit` does what can be done
-                pass
-        return bool(super().handle(record))
+            except BaseException as error:  # arguments that do not fit, for example: `emit` does what can be done
+                if not is_failure(error):
+                    raise
+        apart(functools.partial(self._handle, record, context.get_current()))
+        return True
+
+    def _handle(self, record: logging.LogRecord, within: Context) -> None:
+        with Attached(within):
+            super().handle(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write it, if need be without what makes that fail: arguments that do not fit, values without text."""
@@ -67,8 +79,10 @@ class ExportHandler(LoggingHandler):
                 super().emit(_from_structlog(record, message))
             else:
                 super().emit(record)
-        except Exception:
-            attempt(super().emit, _changed(record, {"msg": attempt(str, record.msg), "args": None, "exc_info": None}))
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            attempt(super().emit, _changed(record, {"msg": to_text(record.msg), "args": None, "exc_info": None}))
 
     def flush(self) -> None:
         """Do nothing: logging flushes its handlers as Python exits, when the provider has sent everything already."""
@@ -106,13 +120,16 @@ class _Loggers:
             finally:  # last: what the app's own handlers hide or add is hidden or added
                 self._depth.value -= 1
                 current = self.handler
-                if (
-                    current is not None
-                    and record.levelno >= current.level
-                    and _is_handled(logger)
-                    and not ("loguru" in sys.modules and comes_from_loguru())
-                ):
-                    current.handle(record)
+                try:
+                    if (
+                        current is not None
+                        and record.levelno >= current.level
+                        and _is_handled(logger)
+                        and not ("loguru" in sys.modules and comes_from_loguru())
+                    ):
+                        current.handle(record)
+                except BaseException as error:  # of a record that was made by hand
+                    log_internal_error(error)
 
         def is_enabled_or_exported(logger: logging.Logger, level: int) -> bool:
             return is_enabled_for(logger, level) or (

@@ -10,7 +10,7 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -21,6 +21,7 @@ from otel_tutor.pipeline.line import Lines, OwnLoggerProvider
 from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.model_spans import ModelSpans
 from otel_tutor.pipeline.neighbours import Neighbours
+from otel_tutor.pipeline.reader import SteadyReader
 from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.tracer import LightTracer, OwnProvider
@@ -77,6 +78,7 @@ class Providers:
     lines: Lines
     _ours: Sequence[Any]  # providers whose resource and life are ours
     _parts: Sequence[_Part]
+    _batches: Sequence[Any]  # processors
     _detach_logging: Callable[[], None] = field(default=lambda: None)
     _stoppers: "list[_Stopper]" = field(default_factory=list)
 
@@ -92,8 +94,9 @@ class Providers:
         with sdk_self_metrics():
             spans = [BatchSpanProcessor(exporter) for exporter in exporters.spans]
             logs = [BatchLogRecordProcessor(exporter) for exporter in exporters.logs]
+        upstream.interruptible_batches(spans + logs)
         interval = settings.metric_interval_ms
-        readers: list[MetricReader] = [PeriodicExportingMetricReader(each, interval) for each in exporters.metrics]
+        readers: list[MetricReader] = [SteadyReader(each, interval) for each in exporters.metrics]
         if exporters.reader:
             readers.append(exporters.reader)
         model_spans = ModelSpans(spans)
@@ -110,7 +113,9 @@ class Providers:
         lines = Lines(logger, settings.log_value_limit, valid_logs)
         ours = [logger, *([] if joined_tracer else [tracer]), *([] if joined_meter else [meter])]
         parts: list[Any] = [*ours, *(spans if joined_tracer else []), *(readers if joined_meter else [])]
-        return cls(tracer, meter, logger, exporters, neighbours, own_tracer, model_spans, lines, ours, parts)
+        return cls(
+            tracer, meter, logger, exporters, neighbours, own_tracer, model_spans, lines, ours, parts, [*spans, *logs]
+        )
 
     def make_global(self) -> None:
         """Make these the process's providers where it has none, and have stdlib logging write to ours."""
@@ -154,6 +159,7 @@ class Providers:
             upstream.forget_counts(self.meter)
         upstream.update_resource(self._ours, make_resource)
         upstream.reconnect(self.exporters)
+        upstream.interruptible_batches(self._batches)
         self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:

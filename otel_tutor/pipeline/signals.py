@@ -31,7 +31,7 @@ from otel_tutor.pipeline.changed_span import changed
 from otel_tutor.pipeline.encoding import encode_light
 from otel_tutor.pipeline.joining import join_logs, join_metrics, join_spans
 from otel_tutor.pipeline.turns import in_turns
-from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
+from otel_tutor.pipeline.values import made_valid, valid_attributes, valid_name, valid_scope, valid_text
 from otel_tutor.recording.state import state
 
 __all__ = ["Logs", "Metrics", "Signal", "Spans", "family_of"]
@@ -98,7 +98,7 @@ class Spans:
 
     def join(self, records: Sequence[ReadableSpan]) -> Sequence[ReadableSpan]:
         """The spans, with valid values."""
-        return [self._valid(span) for span in records]
+        return [made_valid(self._valid, span) for span in records]
 
     def encode(self, records: Sequence[ReadableSpan]) -> Any:
         """A request for these spans, with valid values."""
@@ -223,7 +223,7 @@ class Metrics:
         """Each data point with its metric; their values are valid. The data is used up."""
         families = list(self._families(data))
         points = ((family, point) for family in families for point in family.metric.data.data_points)
-        records = [(family, self._valid_point(point)) for family, point in in_turns(points)]
+        records = [(family, made_valid(self._valid_point, point)) for family, point in in_turns(points)]
         for family in families:
             if isinstance(used_up := family.metric.data.data_points, list):
                 used_up.clear()  # thousands of them, freed at once, would hold the interpreter for milliseconds

@@ -7,7 +7,6 @@ https://opentelemetry.io/docs/specs/otel/trace/sdk/
 
 import logging
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.semconv.attributes import exception_attributes
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace import Span as ApiSpan
 
-from otel_tutor.recording.state import state
+from otel_tutor.pipeline.span_parts import PLAIN, Latest, is_plain, valid_time
+from otel_tutor.pipeline.upstream import interruptible_attributes
+from otel_tutor.recording.guard import never_raise
+from otel_tutor.recording.outcome import described, stack_trace
+from otel_tutor.recording.values import to_name, to_text
 
 if TYPE_CHECKING:
     from otel_tutor.pipeline.tracer import LightTracer
 
 __all__ = ["LightSpan"]
 
-_PLAIN: Final = frozenset({str, int, float, bool})  # what needs no check
-_KEYS: Final = frozenset({str})
 _UNSET: Final = Status(StatusCode.UNSET)
 
 _log: Final = logging.getLogger("opentelemetry.sdk.trace")  # whose lines are limited to one a minute
@@ -38,7 +37,7 @@ _log: Final = logging.getLogger("opentelemetry.sdk.trace")  # whose lines are li
 class LightSpan(ApiSpan, ReadableSpan):
     """A recording span. Attributes of plain types stay in a dictionary until the span is exported."""
 
-    # In the place of properties, which an exporter of thousands of spans would call ten times for each.
+    # Not properties, which an exporter of thousands of spans would call ten times for each.
     __slots__ = (
         "_guard",
         "_happened",
@@ -82,13 +81,13 @@ class LightSpan(ApiSpan, ReadableSpan):
         self.status = _UNSET
         self._guard = threading.RLock()  # a signal handler may record in the span that its own thread records in
         self._values: dict[str, Any] | BoundedAttributes = {}
-        self._happened: BoundedList[Event] | None = None  # events
-        self._linked: BoundedList[Link] | None = None
+        self._happened: Latest[Event] | None = None  # events
+        self._linked: Latest[Link] | None = None
         if attributes:
             is_short = len(attributes) <= owner.count_limit
             if is_short and kind is SpanKind.SERVER and type(attributes) is dict:
                 self._values = attributes  # of a request: made in this package, of plain types, for this span
-            elif is_short and _is_plain(attributes):
+            elif is_short and is_plain(attributes):
                 self._values = dict(attributes)
             else:
                 self.set_attributes(attributes)
@@ -168,66 +167,74 @@ class LightSpan(ApiSpan, ReadableSpan):
         """Whether it has not ended."""
         return self.end_time is None
 
+    @never_raise
     def set_attribute(self, key: str, value: Any) -> None:
         """Record an attribute in the place of one with the same key."""
         with self._guard:
             if self._is_late("attribute"):
                 return
             values = self._values
-            is_plain = type(values) is dict and type(value) in _PLAIN and type(key) is str and key
+            is_plain = type(values) is dict and type(value) in PLAIN and type(key) is str and key
             if is_plain and (values.pop(key, None) is not None or len(values) < self._owner.count_limit):
                 values[key] = value  # the last, as the SDK has it
             else:
                 self._bounded()[key] = value
 
+    @never_raise
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Record attributes in the place of those with the same keys."""
         with self._guard:
             values = self._values
             fits = type(values) is dict and len(values) + len(attributes) <= self._owner.count_limit
-            if fits and self.end_time is None and _is_plain(attributes) and values.keys().isdisjoint(attributes):
+            if fits and self.end_time is None and is_plain(attributes) and values.keys().isdisjoint(attributes):
                 values.update(attributes)
                 return
             for key, value in attributes.items():
                 self.set_attribute(key, value)
 
+    @never_raise
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None, timestamp: int | None = None) -> None:
         """Record that something happened, in nanoseconds since 1970; now, without a timestamp."""
         limits = self._owner.limits
         bounded = self._bounds(limits.max_event_attributes, attributes)
-        event = Event(name=name, attributes=bounded, timestamp=timestamp or state.read_time_ns())
+        event = Event(name=to_name(name), attributes=bounded, timestamp=valid_time(timestamp))
         with self._guard:
             if not self._is_late("event"):
                 if self._happened is None:
-                    self._happened = BoundedList(limits.max_events)
+                    self._happened = Latest((), limits.max_events)
                 self._happened.append(event)
 
+    @never_raise
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
         """Record that it has to do with another span."""
-        if context is None or not (context.is_valid or attributes or context.trace_state):
+        if not isinstance(context, SpanContext) or not (context.is_valid or attributes or context.trace_state):
             return
         limits = self._owner.limits
         link = Link(context, self._bounds(limits.max_link_attributes, attributes))
         with self._guard:
             if not self._is_late("link"):
                 if self._linked is None:
-                    self._linked = BoundedList(limits.max_links)
+                    self._linked = Latest((), limits.max_links)
                 self._linked.append(link)
 
+    @never_raise
     def update_name(self, name: str) -> None:
         """Give it another name."""
         with self._guard:
             if not self._is_late("name"):
-                self.name = name
+                self.name = to_name(name)
 
+    @never_raise
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """State how it went. OK is final, and UNSET changes nothing."""
-        new = status if isinstance(status, Status) else Status(status, description)
+        if not isinstance(status, Status):
+            status = Status(status, description if description is None else to_text(description))
         with self._guard:
-            is_final = self.status.status_code is StatusCode.OK or new.status_code is StatusCode.UNSET
-            if not is_final and not self._is_late("status"):
-                self.status = new
+            is_set = status.status_code in {StatusCode.OK, StatusCode.ERROR}
+            if is_set and self.status.status_code is not StatusCode.OK and not self._is_late("status"):
+                self.status = status
 
+    @never_raise
     def record_exception(
         self,
         exception: BaseException,
@@ -236,14 +243,7 @@ class LightSpan(ApiSpan, ReadableSpan):
         escaped: bool = False,
     ) -> None:
         """Record an exception as an event of the semantic conventions."""
-        kind = type(exception)
-        own = kind.__module__ in {"builtins", ""}
-        event = {
-            exception_attributes.EXCEPTION_TYPE: kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}",
-            exception_attributes.EXCEPTION_MESSAGE: str(exception),
-            exception_attributes.EXCEPTION_STACKTRACE: "".join(traceback.format_exception(exception)),
-            exception_attributes.EXCEPTION_ESCAPED: str(escaped),
-        }
+        event = {**described(exception), "exception.stacktrace": stack_trace(exception), "exception.escaped": str(escaped)}
         self.add_event("exception", {**event, **(attributes or {})}, timestamp)
 
     def conclude(self, name: str | None, attributes: dict[str, Any]) -> None:
@@ -263,14 +263,14 @@ class LightSpan(ApiSpan, ReadableSpan):
         with self._guard:
             if self._is_late("end"):
                 return
-            self.end_time = state.read_time_ns() if end_time is None else end_time
+            self.end_time = valid_time(end_time)
         self._owner.on_end(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
         """End it, as failed if an exception left the block."""
         if error is not None and self.is_recording():
             self.record_exception(error, escaped=True)
-            self.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+            self.set_status(StatusCode.ERROR, f"{type(error).__name__}: {to_text(error) or ''}")
         super().__exit__(kind, error, where)
 
     def _is_late(self, what: str) -> bool:
@@ -282,18 +282,11 @@ class LightSpan(ApiSpan, ReadableSpan):
     def _bounded(self) -> Any:
         values = self._values
         if not isinstance(values, BoundedAttributes):
-            values = self._values = BoundedAttributes(
-                self._owner.limits.max_span_attributes, values, immutable=False, max_value_len=self._owner.length_limit
-            )
-        return values
+            owner, length_limit = self._owner, self._owner.length_limit
+            made = BoundedAttributes(owner.limits.max_span_attributes, values, immutable=False, max_value_len=length_limit)
+            if self._values is values:  # a signal handler may have been here meanwhile
+                self._values = interruptible_attributes(made)
+        return self._values
 
     def _bounds(self, count: int | None, attributes: Mapping[str, Any] | None) -> BoundedAttributes:
         return BoundedAttributes(count, attributes, max_value_len=self._owner.limits.max_attribute_length)
-
-
-def _is_plain(attributes: Mapping[str, Any]) -> bool:
-    return (
-        _PLAIN.issuperset(map(type, attributes.values()))
-        and _KEYS.issuperset(map(type, attributes))
-        and "" not in attributes
-    )

@@ -3,16 +3,17 @@
 A value that the encoder refuses would cost its attribute, its record or its whole batch, whichever library recorded it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry._logs import LogRecord
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from otel_tutor.errors import is_failure
 from otel_tutor.pipeline.content import without_content
 from otel_tutor.pipeline.genai import EVENT_NAME, is_event
 from otel_tutor.recording.content import ASKED_FOR, captures_in_events
@@ -20,17 +21,43 @@ from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.values import UNKNOWN, valid_utf8
 from otel_tutor.settings import DEFAULT_VALUE_LIMIT
 
-__all__ = ["ValidLogs", "is_valid", "valid_attributes", "valid_name", "valid_scope", "valid_text", "valid_value"]
+__all__ = [
+    "ValidLogs",
+    "is_valid",
+    "made_valid",
+    "valid_attributes",
+    "valid_name",
+    "valid_scope",
+    "valid_text",
+    "valid_value",
+]
+
+Record = TypeVar("Record")
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1  # of OTLP's integers
 _DEEPEST: Final = 20  # levels of lists and mappings; deeper is a mistake, and protobuf refuses more than 100
 _LONGEST_NAME: Final = DEFAULT_VALUE_LIMIT  # a set limit is for values: names that it cuts would no longer be found
 
 
+def made_valid(make_valid: Callable[[Record], Record], record: Record) -> Record:
+    """A record with valid values. One that cannot be read is left to the encoder: it is refused there, and lost alone."""
+    try:
+        return make_valid(record)
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        return record
+
+
 def valid_text(value: object, limit: int) -> str:
     """`value` as text of at most `limit` characters."""
-    text = value if isinstance(value, str) else attempt(str, value) or UNKNOWN
+    text = value if type(value) is str else attempt(_text, value) or UNKNOWN
     return valid_utf8(text if len(text) <= limit else text[:limit])
+
+
+def _text(value: object) -> str:
+    """As a plain string: the methods of a subclass may do anything."""
+    return str.__str__(value if issubclass(type(value), str) else str(value))
 
 
 def valid_name(name: object) -> str:

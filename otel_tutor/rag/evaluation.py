@@ -9,6 +9,7 @@ from otel_tutor.recording.evaluation import FEEDBACK, record_evaluation
 from otel_tutor.recording.guard import never_raise
 from otel_tutor.recording.operation import Attached
 from otel_tutor.recording.origin import NONE
+from otel_tutor.recording.values import to_text
 
 __all__ = ["evaluate", "feedback", "reference_of"]
 
@@ -30,7 +31,7 @@ def evaluate(
     reference: `question.reference`; the other arguments are those of `question.evaluate`. An evaluation whose reference is
     none is counted, outside of any trace.
     """
-    carrier = {_HEADER: reference} if isinstance(reference, str) else {}
+    carrier = {_HEADER: to_text(reference) or ""}
     inside = TraceContextTextMapPropagator().extract(carrier, Context())
     with Attached(inside):
         record_evaluation(name, score, label, explanation, subject)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from opentelemetry.util.types import AnyValue
 
+from otel_tutor.errors import is_failure
 from otel_tutor.recording.guard import log_internal_error
 from otel_tutor.recording.values import REAL, numpy_kind, to_name, to_text, valid_utf8
 
@@ -36,7 +37,7 @@ def pairs(mapping: Any) -> Iterable[tuple[object, object]]:
         if mapping is not None:
             items = mapping.items() if hasattr(mapping, "items") else mapping
             read.extend((key, value) for key, value in islice(items, _MOST))
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
     return read
 
@@ -50,7 +51,9 @@ def to_attribute(value: object, deeper: int = _DEEPEST) -> AnyValue:
         return value  # type: ignore[return-value]  # one of these
     try:
         return _attribute(value, deeper)
-    except Exception:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         return to_text(value)
 
 

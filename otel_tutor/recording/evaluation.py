@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
-from opentelemetry import _logs
+from opentelemetry import _logs, context
 
 from otel_tutor import catalogue
 from otel_tutor.recording.content import ASKED_FOR, captures_in_events
 from otel_tutor.recording.instruments import add, labels, record
+from otel_tutor.recording.reentry import apart
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_count, to_name, to_text
 
@@ -20,7 +21,7 @@ _NO_LABEL: Final = "none"
 def record_evaluation(name: object, score: object, label: object, explanation: object, subject: object) -> None:
     """One evaluation, joined to the current span."""
     evaluation, of_subject = (catalogue.EVALUATION, name), (catalogue.SUBJECT, subject)
-    add(catalogue.EVALUATIONS, 1, labels(evaluation, (catalogue.EVALUATION_LABEL, label or _NO_LABEL), of_subject))
+    add(catalogue.EVALUATIONS, 1, labels(evaluation, (catalogue.EVALUATION_LABEL, to_text(label) or _NO_LABEL), of_subject))
     if score is not None:
         record(catalogue.EVALUATION_SCORE, score, labels(evaluation, of_subject))
     attributes: dict[str, Any] = {
@@ -31,15 +32,14 @@ def record_evaluation(name: object, score: object, label: object, explanation: o
     }
     if explanation is not None and captures_in_events():
         attributes |= {"gen_ai.evaluation.explanation": to_text(explanation), ASKED_FOR: True}
-    logger = _logs.get_logger("otel_tutor", logger_provider=state.logger_provider)
-    logger.emit(
-        _logs.LogRecord(
-            event_name=_EVENT,
-            severity_number=_logs.SeverityNumber.INFO,
-            severity_text="INFO",
-            attributes={key: value for key, value in attributes.items() if value is not None},
-        )
+    event = _logs.LogRecord(
+        context=context.get_current(),
+        event_name=_EVENT,
+        severity_number=_logs.SeverityNumber.INFO,
+        severity_text="INFO",
+        attributes={key: value for key, value in attributes.items() if value is not None},
     )
+    apart(lambda: _logs.get_logger("otel_tutor", logger_provider=state.logger_provider).emit(event))
 
 
 def record_guardrail(name: object, outcome: object, subject: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from wrapt import AutoObjectProxy
 
 from otel_tutor.recording.guard import attempt
-from otel_tutor.recording.stream import AsyncStream, Observation, Stream, relaying
+from otel_tutor.recording.stream import AsyncStream, Observation, Stream, end_in_finaliser, relaying
 
 __all__ = ["follow"]
 
@@ -33,12 +33,13 @@ def follow(result: Any, run: Observation) -> Any:
         async_stream.start()
         return _named(relaying(lambda: async_stream)(), result)
     if hasattr(kind, "__await__"):
-        if not asyncio.isfuture(result):
-            awaitable = _Awaitable(result)
+        if attempt(asyncio.isfuture, result):  # it is also cancelled and compared: no proxy
+            attempt(result.add_done_callback, functools.partial(_end_with, run))
+            return result
+        awaitable = attempt(_Awaitable, result)
+        if awaitable is not None:
             awaitable._self_held = _Open(run)
             return awaitable
-        attempt(result.add_done_callback, functools.partial(_end_with, run))  # it is also cancelled and compared: no proxy
-        return result
     run.end()
     return result
 
@@ -55,7 +56,7 @@ class _Open:
         self._close = close  # of a coroutine: Python has said of the one around it that it was never awaited
 
     def __del__(self) -> None:
-        self.run.end(GeneratorExit())
+        end_in_finaliser(self.run)
         self._close()
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, ParamSpec, TypeVar
 
+from otel_tutor.errors import is_failure
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import to_text
 
@@ -19,20 +20,25 @@ EXPORT_FAILING: Final = "telemetry export failing (logged at most once a minute)
 _log: Final = logging.getLogger("otel_tutor")
 
 
-def log_internal_error(error: Exception) -> None:
-    """Log a failure of telemetry itself, at most one line a minute."""
+def log_internal_error(error: BaseException) -> None:
+    """Log a failure of telemetry itself, at most one line a minute. Raises what is no failure, and nothing else."""
+    if not is_failure(error):
+        raise error
     state.internal_errors += 1
-    if state.may_log_error():
-        _log.warning(
-            "something was not recorded (logged at most once a minute): %s: %s", type(error).__name__, to_text(error)
-        )
+    try:
+        if state.may_log_error():
+            _log.warning(
+                "something was not recorded (logged at most once a minute): %s: %s", type(error).__name__, to_text(error)
+            )
+    except Exception:  # of a handler of the app's, or the stack is full
+        pass
 
 
 def attempt(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """What `function` returns, or None when it fails; the failure is logged instead of raised."""
     try:
         return function(*args, **kwargs)
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
         return None
 
@@ -44,7 +50,7 @@ def never_raise(function: Callable[P, None]) -> Callable[P, None]:
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-        except Exception as error:
+        except BaseException as error:
             log_internal_error(error)
 
     return call

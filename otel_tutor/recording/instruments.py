@@ -5,13 +5,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from opentelemetry import metrics
+from opentelemetry import context, metrics
 from opentelemetry.context import Context
 from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Observation
 
 from otel_tutor import catalogue
 from otel_tutor.catalogue import Attribute, Instrument, Kind
 from otel_tutor.recording.guard import attempt, log_internal_error
+from otel_tutor.recording.reentry import apart, catch_up
 from otel_tutor.recording.state import state
 from otel_tutor.recording.values import UNKNOWN, to_number, to_text, valid_utf8
 
@@ -67,10 +68,20 @@ def recorder(row: Instrument) -> Recorder:
     Its arguments are a value, labels, and the context of the exemplar, or None for the current one.
     """
     record_fn: Recorder | None = state.recorders.get(row.name)
-    if record_fn is None:
-        live = counter(row) if row.kind is Kind.COUNTER else histogram(row)
-        record_fn = state.recorders[row.name] = state.make_recorder(live)
-    return record_fn
+    return functools.partial(_record_first, row) if record_fn is None else record_fn
+
+
+def _record_first(row: Instrument, value: float, labels: Labels, within: Context | None) -> None:
+    """Make the instrument, which takes locks, and record in it."""
+    inside = within or context.get_current()
+
+    def make_and_record() -> None:
+        if row.name not in state.recorders:
+            live = counter(row) if row.kind is Kind.COUNTER else histogram(row)
+            state.recorders[row.name] = state.make_recorder(live)
+        state.recorders[row.name](value, labels, inside)
+
+    apart(make_and_record)
 
 
 def set_recorder_factory(make_recorder: Callable[[Any], Recorder]) -> None:
@@ -132,6 +143,7 @@ def observe_overflow() -> None:
     """Count the values that were recorded as `_OTHER` at every export, zeros included; `configure()` calls this once."""
 
     def read() -> Iterable[tuple[float, Labels]]:
+        catch_up()  # with what a signal handler has put off, before the instruments are read
         return [(count, {catalogue.ATTRIBUTE_KEY.key: key}) for key, count in state.overflow.items()]
 
     observe(catalogue.OVERFLOW, read)
@@ -148,7 +160,7 @@ def measurement(row: Instrument, value: object) -> float | None:
 
 def _count_invalid(row: Instrument, value: object) -> None:
     of_instrument = labels((catalogue.INSTRUMENT, row.name))
-    counter(catalogue.INVALID).add(1, of_instrument)
+    recorder(catalogue.INVALID)(1, of_instrument, None)
     mark = object()
     if state.invalid_logged.setdefault(of_instrument[catalogue.INSTRUMENT.key], mark) is mark:
         kind = type(value).__name__
@@ -163,7 +175,7 @@ def record(row: Instrument, value: object, labels: Labels) -> None:
         number = value if type(value) is float and _SMALLEST <= value <= _LARGEST else measurement(row, value)
         if number is not None:
             recorder(row)(number, labels, None)
-    except Exception as error:
+    except BaseException as error:
         log_internal_error(error)
 
 

@@ -18,7 +18,7 @@ from opentelemetry.trace import Span, SpanKind
 from otel_tutor.recording import clock
 from otel_tutor.recording.attributes import Attributes, to_attributes
 from otel_tutor.recording.decoration import instrument
-from otel_tutor.recording.guard import attempt
+from otel_tutor.recording.guard import attempt, log_internal_error
 from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.outcome import CANCELLED, ERROR, outcome_of, record_failure
 from otel_tutor.recording.state import state
@@ -116,14 +116,16 @@ class Operation:
         if self._ended:
             return
         self._ended = True
-        elapsed = self.elapsed()
         try:
+            elapsed = self.elapsed()
             self.outcome = outcome_of(error)
             if error is not None and self.outcome == ERROR:
                 attempt(record_failure, self.span, error)
             if self._on_end is not None:
                 with self.active():  # what is recorded points to this trace
                     attempt(self._on_end, elapsed, error)
+        except BaseException as failed:  # the stack is full, for example: the app must get its own exception
+            log_internal_error(failed)
         finally:
             attempt(self.span.end)
 
@@ -186,9 +188,13 @@ class Block(AbstractContextManager[Span]):
         self._entered: list[tuple[Operation, AbstractContextManager[None]]] = []
 
     def __enter__(self) -> Span:
-        block = self._begin()
-        active = block.active()
-        active.__enter__()
+        try:
+            block = self._begin()
+            active = block.active()
+            active.__enter__()
+        except BaseException as error:
+            log_internal_error(error)
+            return trace.INVALID_SPAN
         self._entered.append((block, active))
         return block.span
 

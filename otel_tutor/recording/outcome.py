@@ -16,7 +16,7 @@ from otel_tutor.recording.guard import attempt
 from otel_tutor.recording.instruments import SUCCESS
 from otel_tutor.recording.values import to_number, to_text, valid_utf8
 
-__all__ = ["CANCELLED", "ERROR", "outcome_of", "record_exception", "record_failure"]
+__all__ = ["CANCELLED", "ERROR", "described", "outcome_of", "record_exception", "record_failure", "stack_trace"]
 
 CANCELLED: Final = "cancelled"
 ERROR: Final = "error"
@@ -85,12 +85,19 @@ def record_exception(span: Span, error: BaseException) -> None:
 
     The SDK's own method fails with an error that has no text.
     """
-    attributes = {
-        "exception.type": _name_of(type(error)),
-        "exception.message": to_text(error) or "",
-    }
+    attributes = described(error)
     if not attempt(_has_exception, span, attributes):
-        span.add_event("exception", {**attributes, "exception.stacktrace": attempt(_stack_trace, error) or ""})
+        span.add_event("exception", {**attributes, "exception.stacktrace": stack_trace(error)})
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """The type and the message of an exception, as far as it can be read, by the semantic conventions."""
+    return {"exception.type": _name_of(type(error)), "exception.message": to_text(error) or ""}
+
+
+def stack_trace(error: BaseException) -> str:
+    """What Python would print of it; empty where that fails."""
+    return attempt(_stack_trace, error) or ""
 
 
 def _name_of(kind: type[BaseException]) -> str:

@@ -14,7 +14,7 @@ class Overlap:
     __slots__ = ("_all_succeeded", "_began", "_lock", "_running", "_seconds")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a stream that is left may end in a finaliser, at any point of this thread
         self._running = 0
         self._began = 0.0  # since when at least one has been running
         self._seconds: float | None = None  # None before the first

@@ -46,6 +46,9 @@ class _State:
     def __init__(self) -> None:
         # Configured once. A forked child keeps it, and so does reset().
         self.lock = threading.RLock()  # held by configure() and shutdown()
+        self.process = os.getpid()  # whose locks are in use: in a child that is forked, another one's at first
+        self.inside: set[int] = set()  # the threads that may hold a lock of the SDK
+        self.has_ended = False  # shutdown() was called
         self.settings: Any = None
         self.captures = False  # telemetry stays in memory, for tests
         self.providers: Any = None
@@ -66,6 +69,7 @@ class _State:
         self.histograms: dict[str, Any] = {}  # these three by the instrument's name
         self.recorders: dict[str, Any] = {}
         self.counters: dict[str, Any] = {}
+        self.timers: set[str] = set()  # the names of functions that are timed
         self.remembered: list[dict[Any, tuple[Any, list[Any]]]] = []  # aggregations by attributes, one for each recorder
         self.propagation: tuple[object, frozenset[bytes]] = (None, frozenset())  # the propagator, and its headers
         self.routes: dict[tuple[int, int], tuple[object, object, Any]] = {}  # app, route and place, by the first two's ids
@@ -153,6 +157,7 @@ class _State:
 
         Called again, the steps come after the handlers that other libraries registered meanwhile, and still only once.
         """
+        self.process = os.getpid()
         if hasattr(os, "register_at_fork"):
             watch = self._fork_watch = object()
             os.register_at_fork(after_in_child=lambda: self._begin_child() if self._fork_watch is watch else None)
@@ -168,11 +173,13 @@ class _State:
 
     def _begin_child(self) -> None:
         self.lock = threading.RLock()  # a thread of the parent may have held it
+        self.inside.clear()
         for step, act in sorted(self._fork_steps.items()):
             try:
                 act()
             except Exception as error:  # the child must live, and take the other steps
                 _log.warning("a forked child failed at %s: %s: %s", step.name, type(error).__name__, error)
+        self.process = os.getpid()
 
 
 state: Final = _State()

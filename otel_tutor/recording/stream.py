@@ -1,18 +1,21 @@
 """Generators under observation: an operation from their first step to their end, active only while they compute."""
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-__all__ = ["AsyncStream", "EitherStream", "Observation", "Stream", "relaying", "stream_of"]
+__all__ = ["AsyncStream", "EitherStream", "Observation", "Stream", "end_in_finaliser", "relaying", "stream_of"]
 
 T = TypeVar("T")
 OnItem = Callable[[Any], None]
+
+_MOST_WRAPPERS: Final = 20  # of instrumentations around a stream; an object may have every attribute it is asked for
 
 
 class Observation(Protocol):
@@ -49,8 +52,8 @@ class _ObservedIterator:
         return self._run
 
     def __del__(self) -> None:
-        if getattr(self, "_run", None) is not None:
-            self.start().end(GeneratorExit())  # a client that went away leaves it unfinished and unclosed
+        if getattr(self, "_run", None) is not None:  # a client that went away leaves it unfinished and unclosed
+            end_in_finaliser(self.start())
 
 
 class Stream(_ObservedIterator, Generator[T, Any, Any]):
@@ -176,7 +179,9 @@ def stream_of(pieces: Any) -> "type[Stream[Any] | AsyncStream[Any]]":
     is inside decides.
     """
     inside = pieces
-    while (wrapped := getattr(inside, "__wrapped__", None)) is not None:
+    for _ in range(_MOST_WRAPPERS):
+        if (wrapped := getattr(inside, "__wrapped__", None)) is None:
+            break
         inside = wrapped
     for candidate in (type(inside), type(pieces)):
         kinds = hasattr(candidate, "__iter__"), hasattr(candidate, "__aiter__")
@@ -185,6 +190,14 @@ def stream_of(pieces: Any) -> "type[Stream[Any] | AsyncStream[Any]]":
         if kinds == (False, True):
             return AsyncStream
     return EitherStream if hasattr(type(pieces), "__aiter__") else Stream
+
+
+def end_in_finaliser(run: Observation) -> None:
+    """End what was left, in a copy of the context.
+
+    Until Python 3.12 the garbage collector may run while a context is changed; changing the same one then crashes Python.
+    """
+    contextvars.copy_context().run(run.end, GeneratorExit())
 
 
 def relaying(make: Callable[..., AsyncStream[T]]) -> Callable[..., AsyncGenerator[T, Any]]:

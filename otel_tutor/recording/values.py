@@ -8,6 +8,8 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
 
+from otel_tutor.errors import is_failure
+
 __all__ = ["REAL", "UNKNOWN", "numpy_kind", "to_count", "to_name", "to_number", "to_text", "valid_utf8"]
 
 UNKNOWN: Final = "unknown"
@@ -31,7 +33,9 @@ def to_text(value: object) -> str | None:
         return value
     try:
         return _text(value)
-    except Exception:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         return None
 
 
@@ -52,7 +56,9 @@ def to_number(value: object) -> float | None:
         return value
     try:
         number = _number(value)
-    except Exception:
+    except BaseException as error:
+        if not is_failure(error):
+            raise
         return None
     return number if 0 <= number < math.inf else None
 

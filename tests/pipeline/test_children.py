@@ -189,3 +189,21 @@ otel_tutor.flush(timeout=30)
 
     assert '"name": "lesson"' in result.stdout
     assert [span.name for span in received.spans] == ["lesson"]
+
+
+def test_a_thread_ends_the_process_though_another_one_is_at_configure() -> None:
+    program = """
+import os, threading
+import otel_tutor
+from otel_tutor.recording.state import state
+otel_tutor.configure(endpoint="http://127.0.0.1:1")
+held = threading.Event()
+def hold():
+    with state.lock:
+        held.set()
+        threading.Event().wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+threading.Thread(target=os._exit, args=(7,)).start()
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 7

@@ -20,6 +20,7 @@ from otel_tutor.pipeline.upstream.fork import (
     update_resource,
 )
 from otel_tutor.pipeline.upstream.histogram import STEADY_HISTOGRAM, histogram_aggregation
+from otel_tutor.pipeline.upstream.locks import REENTRANT_LOCKS, interruptible_attributes, interruptible_batches
 from otel_tutor.pipeline.upstream.recording import CACHED_RECORDING, cached_recording
 from otel_tutor.pipeline.upstream.spantime import FROZEN_SPANS, frozen_span_times
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable
@@ -31,6 +32,7 @@ __all__ = [
     "FORKED_COUNTS",
     "FORKED_NAME",
     "FROZEN_SPANS",
+    "REENTRANT_LOCKS",
     "STEADY_HISTOGRAM",
     "WHOLE_BATCHES",
     "WORK_AROUNDS",
@@ -39,6 +41,8 @@ __all__ = [
     "forget_counts",
     "frozen_span_times",
     "histogram_aggregation",
+    "interruptible_attributes",
+    "interruptible_batches",
     "is_usable",
     "reconnect",
     "send_through",
@@ -62,6 +66,7 @@ WORK_AROUNDS: Final = (
     FORKED_NAME,
     FORKED_CONNECTION,
     WHOLE_BATCHES,
+    REENTRANT_LOCKS,
     ENGINE_SPANS,
     FROZEN_SPANS,
 )

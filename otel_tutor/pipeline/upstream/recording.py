@@ -1,5 +1,6 @@
 """Recording in the place that the SDK has found before."""
 
+import functools
 from collections.abc import Callable, Mapping
 from time import time_ns
 from typing import Any, Final
@@ -17,6 +18,7 @@ from otel_tutor.pipeline.upstream.histogram import histogram_aggregation
 from otel_tutor.pipeline.upstream.scratch import Scratch, filled
 from otel_tutor.pipeline.upstream.workaround import WorkAround, is_usable
 from otel_tutor.recording.origin import SPAN
+from otel_tutor.recording.reentry import apart
 from otel_tutor.recording.state import record_of, state
 
 __all__ = ["CACHED_RECORDING", "cached_recording"]
@@ -24,16 +26,24 @@ __all__ = ["CACHED_RECORDING", "cached_recording"]
 Recorder = Callable[[float, Mapping[str, Any], Context | None], None]
 Remembered = dict[Any, tuple[Any, list[Any]]]  # attributes; the readers that were there, and the aggregations they lead to
 
+_MOST: Final = 4000  # attributes of one instrument; the SDK keeps 2,000 apart, and the values of several can be combined
 _UNKNOWN: Final[tuple[None, list[Any]]] = (None, [])
 
 
 def cached_recording(instrument: Any) -> Recorder:
     """What records in a histogram or adds to a counter; attributes must come from a bounded set of plain values."""
-    if not isinstance(instrument, SDKHistogram | SDKCounter) or not is_usable(CACHED_RECORDING):
+    if not isinstance(instrument, SDKHistogram | SDKCounter):
         return record_of(instrument)
+    if not is_usable(CACHED_RECORDING):
+        return functools.partial(_record_apart, record_of(instrument))
     known: Remembered = {}
     state.remembered.append(known)
     return _remembering(instrument, known)
+
+
+def _record_apart(record: Recorder, value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
+    inside = within or context.get_current()
+    apart(lambda: record(value, attributes, inside))
 
 
 def _remembering(instrument: Any, known: Remembered) -> Recorder:
@@ -45,13 +55,18 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
     samples_traces = type(exemplar_filter) is TraceBasedExemplarFilter
     record_first = record_of(instrument)
 
+    def look_up(key: Any, value: float, attributes: Mapping[str, Any], within: Context) -> None:
+        record_first(value, attributes, within)
+        readers, _ = known.get(key, _UNKNOWN)
+        if readers is not consumer._reader_storages and (len(known) < _MOST or key in known):
+            known[key] = _aggregations(instrument, attributes)
+
     def record(value: float, attributes: Mapping[str, Any], within: Context | None = None) -> None:
         key = tuple(attributes.items())
         readers, aggregations = known.get(key, _UNKNOWN)
         if not aggregations or readers is not consumer._reader_storages:  # it is another when a reader was added
-            record_first(value, attributes, within)
-            if readers is not consumer._reader_storages:
-                known[key] = _aggregations(instrument, attributes)
+            inside = within or context.get_current()
+            apart(lambda: look_up(key, value, attributes, inside))
             return
         current: Any = (within or context.get_current()).get(SPAN, trace.INVALID_SPAN)
         span = current.get_span_context()
@@ -69,7 +84,7 @@ def _remembering(instrument: Any, known: Remembered) -> Recorder:
             measurement.__dict__.update(
                 value=value, time_unix_nano=time_ns(), instrument=instrument, context=within, attributes=attributes
             )
-            aggregation.aggregate(measurement, sample)
+            apart(functools.partial(aggregation.aggregate, measurement, sample))
 
     return record
 
