@@ -86,6 +86,7 @@ class Delivery:
             else:
                 self.accept(response)
         self._batch = None
+        self._signal.taken()
 
     def parts(self, batch: Any) -> Iterator[Any]:
         """A batch as batches that are small enough, without the records that are too large or cannot be encoded.
@@ -101,6 +102,7 @@ class Delivery:
                 self._offered = records, message.ByteSize()
                 yield self._signal.join(records)
         self._batch = None
+        self._signal.taken()
 
     def refuse(self, reason: str) -> None:
         """Have the last part sent in halves; a single record is lost."""

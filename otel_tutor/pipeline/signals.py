@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk.metrics.export import AggregationTemporality, Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
@@ -30,6 +30,7 @@ from opentelemetry.trace import Link, Status
 from otel_tutor.pipeline.changed_span import changed
 from otel_tutor.pipeline.encoding import encode_light
 from otel_tutor.pipeline.joining import join_logs, join_metrics, join_spans
+from otel_tutor.pipeline.starts import Starts
 from otel_tutor.pipeline.turns import in_turns
 from otel_tutor.pipeline.values import valid_attributes, valid_name, valid_scope, valid_text
 from otel_tutor.recording.state import state
@@ -71,6 +72,9 @@ class Signal(Protocol):
     def encode(self, records: Sequence[Any]) -> Any:
         """The request for these records. Raises whatever the encoder raises for a record that it cannot encode."""
 
+    def taken(self) -> None:
+        """Note that all of what was split last has been taken."""
+
     def rejected(self, response: Any) -> int:
         """How many records of a request the receiver says it left out."""
 
@@ -106,6 +110,9 @@ class Spans:
         if others:
             join_spans(request, encode_spans(self.join(others)))
         return request
+
+    def taken(self) -> None:
+        """Nothing is kept of them."""
 
     def rejected(self, response: Any) -> int:
         """How many spans the receiver left out."""
@@ -187,6 +194,9 @@ class Logs:
             join_logs(request, encode_logs(part))
         return request
 
+    def taken(self) -> None:
+        """Nothing is kept of them."""
+
     def rejected(self, response: Any) -> int:
         """How many log records the receiver left out."""
         return int(response.partial_success.rejected_log_records)
@@ -205,6 +215,13 @@ class _Family:
     metric: Metric
 
 
+def _is_cumulative(data: Any) -> bool:
+    """Whether its points count from a start: not those of gauges, nor of sums that go down, nor deltas."""
+    if getattr(data, "aggregation_temporality", None) is not AggregationTemporality.CUMULATIVE:
+        return False
+    return getattr(data, "is_monotonic", True)
+
+
 class Metrics:
     """Data points; descriptions and attributes have at most `limit` characters."""
 
@@ -214,6 +231,7 @@ class Metrics:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._starts = Starts()
 
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
@@ -221,9 +239,10 @@ class Metrics:
 
     def split(self, data: MetricsData) -> list[tuple[_Family, Any]]:
         """Each data point with its metric; their values are valid. The data is used up."""
+        self._starts.offer()
         families = list(self._families(data))
         points = ((family, point) for family in families for point in family.metric.data.data_points)
-        records = [(family, self._valid_point(point)) for family, point in in_turns(points)]
+        records = [(family, self._valid_point(family, point)) for family, point in in_turns(points)]
         for family in families:
             if isinstance(used_up := family.metric.data.data_points, list):
                 used_up.clear()  # thousands of them, freed at once, would hold the interpreter for milliseconds
@@ -251,6 +270,10 @@ class Metrics:
             join_metrics(request, encode_metrics(self.join(part)))
         return request
 
+    def taken(self) -> None:
+        """What was split last has been taken."""
+        self._starts.taken()
+
     def rejected(self, response: Any) -> int:
         """How many data points the receiver left out."""
         return int(response.partial_success.rejected_data_points)
@@ -269,12 +292,16 @@ class Metrics:
                     description = valid_text(metric.description or "", self._limit)
                     yield _Family(resource, valid, replace(metric, description=description))
 
-    def _valid_point(self, point: Any) -> Any:
+    def _valid_point(self, family: _Family, point: Any) -> Any:
+        changed_fields: dict[str, Any] = {}
         attributes = valid_attributes(point.attributes, self._limit)
         exemplars = _valid_all(point.exemplars, self._valid_exemplar)
-        if attributes is point.attributes and exemplars is point.exemplars:
-            return point
-        return replace(point, attributes=attributes, exemplars=exemplars)
+        if attributes is not point.attributes or exemplars is not point.exemplars:
+            changed_fields = {"attributes": attributes, "exemplars": exemplars}
+        if _is_cumulative(family.metric.data):
+            scope = family.scope.scope
+            changed_fields["start_time_unix_nano"] = self._starts.of(scope.name, family.metric.name, point)
+        return replace(point, **changed_fields) if changed_fields else point
 
     def _valid_exemplar(self, exemplar: Exemplar) -> Exemplar:
         attributes = valid_attributes(exemplar.filtered_attributes, self._limit)

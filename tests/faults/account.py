@@ -81,13 +81,17 @@ def totals(backends: Backends, service: str, seconds: float) -> dict[str, int]:
 def increases(backends: Backends, service: str, seconds: float) -> dict[str, int]:
     """What increase() says of the same, over all of it."""
     return {
-        name: round(sum(sample.value for sample in backends.query(f"increase({family.format(service=service)}[{int(seconds)}s])")))
+        name: round(
+            sum(sample.value for sample in backends.query(f"increase({family.format(service=service)}[{int(seconds)}s])"))
+        )
         for name, family in COUNTS.items()
     }
 
 
 def _raw(backends: Backends, query: str) -> list[list[tuple[float, str]]]:
-    answer = httpx2.get(f"{backends.prometheus}/api/v1/query", params={"query": query, "time": str(time.time())}, trust_env=False)
+    answer = httpx2.get(
+        f"{backends.prometheus}/api/v1/query", params={"query": query, "time": str(time.time())}, trust_env=False
+    )
     return [series["values"] for series in answer.json()["data"]["result"]]
 
 

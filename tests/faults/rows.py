@@ -127,6 +127,11 @@ _EVERY: Final = (
         fault="one worker, replaced after 300 requests",
         server=(*GUNICORN[:-1], "--workers=1", "--max-requests=300", GUNICORN[-1]),
     ),
+    Row(
+        name="gunicorn-recycle-fast",
+        fault="one worker, replaced after 100 requests: each lives for less than 2 s",
+        server=(*GUNICORN[:-1], "--workers=1", "--max-requests=100", GUNICORN[-1]),
+    ),
     Row(name="collector-kill9", fault="the Collector is killed and starts again", act=killed("collector")),
     Row(name="collector-term", fault="the Collector is stopped and starts again", act=away("collector", 0)),
     Row(name="collector-edit", fault="the Collector starts again with another configuration", act=_restarted),

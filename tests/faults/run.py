@@ -131,7 +131,9 @@ def _result(row: Row, scene: Scene, answers: list[Answer], times: tuple[float, f
         "sent": len(answers),
         "acknowledged": len(acknowledged),
         "errors": len(answers) - len(acknowledged),
-        "p99": {name: _p99([took for _, at, took, _ in answers if first <= at < last]) for name, (first, last) in phases.items()},
+        "p99": {
+            name: _p99([took for _, at, took, _ in answers if first <= at < last]) for name, (first, last) in phases.items()
+        },
         "signals": {
             "logs": _account(acknowledged, stored.logs),
             "spans": _account(acknowledged, stored.spans),
@@ -160,7 +162,11 @@ def _settled(scene: Scene, acknowledged: set[str], began: float) -> tuple[Stored
         size = len(stored.logs) + len(stored.spans) + sum(counted.values())
         unchanged = unchanged + 1 if size == last else 0
         last = size
-        if (complete and min(counted.values()) >= len(acknowledged) and unchanged) or unchanged >= 5 or time.monotonic() > deadline:
+        if (
+            (complete and min(counted.values()) >= len(acknowledged) and unchanged)
+            or unchanged >= 5
+            or time.monotonic() > deadline
+        ):
             return stored, counted
         time.sleep(3)
 

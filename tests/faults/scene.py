@@ -29,7 +29,13 @@ __all__ = ["GUNICORN", "UVICORN", "Scene", "stack_of"]
 
 REPOSITORY: Final = Path(__file__).parents[2]
 UVICORN: Final = ("uvicorn", "--port={port}", "--no-access-log", "--log-level=warning", "tests.faults.app:app")
-GUNICORN: Final = ("gunicorn", "--worker-class=asgi", "--bind=127.0.0.1:{port}", "--log-level=warning", "tests.faults.app:app")
+GUNICORN: Final = (
+    "gunicorn",
+    "--worker-class=asgi",
+    "--bind=127.0.0.1:{port}",
+    "--log-level=warning",
+    "tests.faults.app:app",
+)
 
 
 @dataclass

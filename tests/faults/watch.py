@@ -88,9 +88,8 @@ class Watch(threading.Thread):
             now = float(value)
             self._last[series] = now
             if before is None:
-                step = 0.0 if first else now
-            else:
-                step = now - before if now >= before else now
+                before = now if first else 0.0
+            step = now - before if now >= before else now
             self.counts[_key(name, labels)] += step
         self.gauges.update(queues)
 

@@ -214,7 +214,7 @@ COMPONENTS: Final = (
             "--config.file={configuration}/collector/backends/prometheus.yaml",
             "--storage.tsdb.path={data}/prometheus",
             "--storage.tsdb.retention.time=32d",  # longer than the 30 days objectives are measured over
-            "--enable-feature=exemplar-storage",
+            "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
             "--web.enable-otlp-receiver",  # for the overlay native-histograms
             "--web.listen-address={at[prometheus]}",
         ),
