@@ -4,10 +4,17 @@ The size of a request is known before it is sent. What is above gRPC's usual lim
 it by itself is tried alone, for a receiver may take more. A request that the receiver refuses for its size or content is
 halved until what is refused is a single record. That record is counted by `telemetry_lost_total`, and logged at most once
 a minute.
+
+A receiver that is away is waited for: spans and log records are sent again until they are taken or the process ends. What
+is recorded meanwhile waits in the SDK's queue, which drops the oldest once it is full. Metrics are not: the next export has
+newer totals of the same series.
 """
 
 import logging
+import os
+import random
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +24,7 @@ from grpc import RpcError, StatusCode  # type: ignore[import-untyped]  # ships n
 
 from otel_tutor import catalogue
 from otel_tutor.pipeline.signals import Signal
+from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.recording.instruments import Labels, observe
 from otel_tutor.recording.state import state
 
@@ -42,6 +50,18 @@ _CONTENT: Final = (
 _TOO_LARGE: Final = re.compile(r"larger than|too large|exceed\w* (the )?(maximum|max|limit)|message size", re.IGNORECASE)
 _RETRY_INFO: Final = "google.rpc.retryinfo-bin"  # the receiver expects the same request again
 
+# What passes by itself, also without the receiver saying so.
+_PASSING: Final = (
+    StatusCode.UNAVAILABLE,
+    StatusCode.DEADLINE_EXCEEDED,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.ABORTED,
+    StatusCode.CANCELLED,
+    StatusCode.DATA_LOSS,
+)
+_LONGEST_WAIT: Final = 2.0  # seconds between two attempts; the first waits are shorter
+_SHORTEST_WAIT: Final = 0.1
+
 _LONGEST_REASON: Final = 300  # characters of a line of log; a receiver may quote what it refuses
 LOST: Final = "telemetry lost, all of it counted by telemetry_lost_total (logged at most once a minute)"
 
@@ -59,9 +79,14 @@ class Delivery:
         self._offered: tuple[Sequence[Any], int] = ((), 0)
         self._refusals = 0
         self._accepts = False
+        self._hurry = threading.Event()
+        self._end = float("inf")
+        self._process = os.getpid()
 
     def __call__(self, channel: Any) -> "Delivery":
         """Send over this channel from now on."""
+        if os.getpid() != self._process:  # a thread of the parent may have held the event's lock
+            self._process, self._hurry = os.getpid(), threading.Event()
         self._send = self._signal.client(channel).Export
         return self
 
@@ -74,19 +99,42 @@ class Delivery:
         assert self._send is not None, "there is no channel yet"
         deadline = time.monotonic() + timeout
         self._begin(request)
+        waits = 0
         while (part := self._next()) is not None:
             records, message = part
+            left = timeout if self._signal.is_kept else deadline - time.monotonic()
             try:
-                response = self._send(message, metadata=metadata, timeout=max(0.0, deadline - time.monotonic()))
+                response = self._send(message, metadata=metadata, timeout=max(0.0, min(left, self._end - time.monotonic())))
             except RpcError as error:
                 if not _is_refusal(error, message.ByteSize()):
                     self._parts.appendleft(records)
-                    raise
+                    if not self._may_wait(error):
+                        raise
+                    waits += 1
+                    self._wait(error, waits)
+                    continue
                 self._refused(records, message.ByteSize(), f"{error.code().name}: {error.details()}")
             else:
                 self.accept(response)
         self._batch = None
         self._signal.taken()
+
+    def hurry(self, seconds: float) -> None:
+        """Wait for a receiver that is away for so many seconds more, then give up."""
+        self._end = time.monotonic() + seconds
+        self._hurry.set()
+
+    def _may_wait(self, error: Any) -> bool:
+        return self._signal.is_kept and error.code() in _PASSING and time.monotonic() < self._end
+
+    def _wait(self, error: Any, waits: int) -> None:
+        """Wait before the next attempt: for longer each time, and not at once with other processes."""
+        if state.may_log_export():
+            details = " ".join(str(error.details()).split())[:_LONGEST_REASON]
+            _log.warning("%s: %s wait: %s: %s", EXPORT_FAILING, self._signal.name, error.code(), details)
+        seconds = min(_LONGEST_WAIT, _SHORTEST_WAIT * 2**waits) * random.uniform(0.8, 1.2)
+        if self._hurry.wait(seconds):
+            time.sleep(min(_SHORTEST_WAIT, max(0.0, self._end - time.monotonic())))
 
     def parts(self, batch: Any) -> Iterator[Any]:
         """A batch as batches that are small enough, without the records that are too large or cannot be encoded.

@@ -60,6 +60,10 @@ class Signal(Protocol):
     def response(self) -> Any:
         """The type of the receiver's answers."""
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether records wait for a receiver that is away; newer ones take the place of those that do not."""
+
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
 
@@ -88,6 +92,7 @@ class Spans:
     name: Final = "traces"
     record: Final = "span"
     response: Final = ExportTraceServiceResponse
+    is_kept: Final = True
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -174,6 +179,7 @@ class Logs:
     name: Final = "logs"
     record: Final = "log record"
     response: Final = ExportLogsServiceResponse
+    is_kept: Final = True
 
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
@@ -228,6 +234,7 @@ class Metrics:
     name: Final = "metrics"
     record: Final = "data point"
     response: Final = ExportMetricsServiceResponse
+    is_kept: Final = False
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -43,7 +43,7 @@ async def _flush(_: Request) -> Response:
 
 
 async def _block(request: Request) -> Response:
-    time.sleep(float(request.query_params["seconds"]))  # noqa: ASYNC251 - the fault
+    time.sleep(float(request.query_params["seconds"]))
     return PlainTextResponse("")
 
 
