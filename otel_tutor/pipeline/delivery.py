@@ -81,6 +81,7 @@ class Delivery:
         self._accepts = False
         self._hurry = threading.Event()
         self._end = float("inf")
+        self._farewell: Any = None
         self._process = os.getpid()
 
     def __call__(self, channel: Any) -> "Delivery":
@@ -118,6 +119,8 @@ class Delivery:
                 self.accept(response)
         self._batch = None
         self._signal.taken()
+        if self._farewell is not None:
+            self._send(self._farewell, metadata=metadata, timeout=max(0.0, min(timeout, self._end - time.monotonic())))
 
     def hurry(self, seconds: float) -> None:
         """Wait for a receiver that is away for so many seconds more, then give up."""
@@ -166,6 +169,7 @@ class Delivery:
     def _begin(self, batch: Any) -> None:
         if batch is not self._batch:
             records = self._signal.split(batch)
+            self._farewell = self._signal.farewell(records)
             starts = range(0, len(records), _MOST_RECORDS)
             self._batch, self._parts = batch, deque(records[start : start + _MOST_RECORDS] for start in starts)
             self._refusals, self._accepts = 0, False

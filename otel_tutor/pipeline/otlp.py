@@ -12,9 +12,10 @@ from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from otel_tutor.pipeline.delivery import Delivery
+from otel_tutor.pipeline.points import Metrics
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
-from otel_tutor.pipeline.signals import Logs, Metrics, Signal, Spans
+from otel_tutor.pipeline.signals import Logs, Signal, Spans
 from otel_tutor.pipeline.upstream import histogram_aggregation, send_through
 from otel_tutor.settings import HTTP, Settings
 

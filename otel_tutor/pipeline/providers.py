@@ -22,6 +22,7 @@ from otel_tutor.pipeline.line import Lines, OwnLoggerProvider
 from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.model_spans import ModelSpans
 from otel_tutor.pipeline.neighbours import Neighbours
+from otel_tutor.pipeline.resource import end_lease
 from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.tracer import LightTracer, OwnProvider
@@ -170,6 +171,7 @@ class Providers:
             for exporter in self.exporters:
                 exporter.shutdown()  # closes the channel under a call that waits
             _join(self._stoppers, deadline)
+        end_lease()
 
     def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
         """In a forked child: begin without the parent's counts, under the child's own name, on its own connections."""

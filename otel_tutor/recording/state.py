@@ -57,6 +57,7 @@ class _State:
         self.tracer: Any = None  # of our spans, where the provider is ours; None for one that the provider makes
         self.model_spans: Any = None  # which library traces the call of a block
         self.lease: Any = None  # the lock on this process's number
+        self.predecessors: dict[str, float] = {}  # instances that have just ended, and until when their names are left alone
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
         self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}

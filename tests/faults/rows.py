@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.faults.scene import GUNICORN, UVICORN, Scene
 
-__all__ = ["ROWS", "Row"]
+__all__ = ["NOT_RUN", "ROWS", "Row"]
 
 Act = Callable[[Scene], None]
 
@@ -27,7 +27,8 @@ class Row:
     before: Act = _nothing
     server: Sequence[str] = UVICORN
     environment: Mapping[str, str] = field(default_factory=dict)
-    after: float = 30.0  # seconds of load once the fault is over
+    after: float = 20.0  # seconds of load once the fault is over
+    speaks: bool = True  # the process that began the load is there at its end, and says what it has counted
     own_stack: bool = False  # what it does to the stack outlasts it
 
 
@@ -119,16 +120,19 @@ _EVERY: Final = (
     Row(name="collector-down60", fault="the Collector is away for 60 s", act=away("collector", 60)),
     Row(
         name="gunicorn-recycle",
+        speaks=False,
         fault="two workers, each replaced after 150 requests",
         server=(*GUNICORN[:-1], "--workers=2", "--max-requests=150", GUNICORN[-1]),
     ),
     Row(
         name="gunicorn-recycle1",
+        speaks=False,
         fault="one worker, replaced after 300 requests",
         server=(*GUNICORN[:-1], "--workers=1", "--max-requests=300", GUNICORN[-1]),
     ),
     Row(
         name="gunicorn-recycle-fast",
+        speaks=False,
         fault="one worker, replaced after 100 requests: each lives for less than 2 s",
         server=(*GUNICORN[:-1], "--workers=1", "--max-requests=100", GUNICORN[-1]),
     ),
@@ -145,11 +149,12 @@ _EVERY: Final = (
         act=killed_and_away("victorialogs", 60),
     ),
     Row(name="alertmanager-down60", fault="Alertmanager is away for 60 s", act=away("alertmanager", 60)),
-    Row(name="app-term", fault="the app is ended by SIGTERM and starts again", act=ended(signal.SIGTERM)),
-    Row(name="app-int", fault="the app is ended by SIGINT and starts again", act=ended(signal.SIGINT)),
-    Row(name="app-kill9", fault="the app is killed and starts again", act=ended(signal.SIGKILL)),
+    Row(name="app-term", fault="the app is ended by SIGTERM and starts again", act=ended(signal.SIGTERM), speaks=False),
+    Row(name="app-int", fault="the app is ended by SIGINT and starts again", act=ended(signal.SIGINT), speaks=False),
+    Row(name="app-kill9", fault="the app is killed and starts again", act=ended(signal.SIGKILL), speaks=False),
     Row(name="app-block10", fault="the event loop is blocked for 10 s", act=_blocked),
     Row(name="app-fork", fault="three forked children work and end", act=_forked),
-    Row(name="app-exit-thread", fault="a thread ends the process", act=_left_in_thread),
+    Row(name="app-exit-thread", fault="a thread ends the process", act=_left_in_thread, speaks=False),
 )
+NOT_RUN: Final[Mapping[str, str]] = {}
 ROWS: Final[Mapping[str, Row]] = {row.name: row for row in _EVERY}

@@ -12,6 +12,7 @@ from otel_tutor.errors import StackError
 from otel_tutor.tools.stack.native.stack import NativeStack
 from otel_tutor.tools.stack.polling import wait_for
 from tests.faults.account import Stored, increases, read_stored, totals
+from tests.faults.hops import account
 from tests.faults.load import Answer, read_answers
 from tests.faults.rows import Row
 from tests.faults.scene import REPOSITORY, Scene
@@ -19,8 +20,8 @@ from tests.faults.watch import Watch
 
 __all__ = ["run_row"]
 
-BEFORE: Final = 20.0  # seconds of load before the fault
-SETTLE: Final = 90.0  # seconds for what is on its way to arrive
+BEFORE: Final = 15.0  # seconds of load before the fault
+SETTLE: Final = 75.0  # seconds for what is on its way to arrive
 
 
 def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, rate: float) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, r
         answers = load.end()
         scene.ask("/flush")
         result = _result(row, scene, answers, (began, fault_at, fault_end))
+        scene.ask("/flush")  # of what the first one sent, too
+        time.sleep(1)
         watch.stop()
     finally:
         scene.end()
@@ -54,6 +57,7 @@ def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, r
         "alerts before": sorted(name for name, at in watch.alerts.items() if at <= fault_at),
         "memory": {"first": memory[min(10, len(memory) - 1)] / 1e6, "most": max(memory) / 1e6},
         "hops": {name: round(count) for name, count in sorted(watch.counts.items()) if count},
+        "account": account(watch.counts, watch.gauges, collector_speaks=not watch.restarts) if row.speaks else [],
         "waiting": {name: size for name, size in sorted(watch.gauges.items()) if size},
         "printed": len([line for line in scene.output.splitlines() if line.strip()]),
         "lines": scene.output.splitlines()[:5],
@@ -168,7 +172,7 @@ def _settled(scene: Scene, acknowledged: set[str], began: float) -> tuple[Stored
             or time.monotonic() > deadline
         ):
             return stored, counted
-        time.sleep(3)
+        time.sleep(2)
 
 
 def _account(acknowledged: set[str], stored: Any) -> dict[str, int]:

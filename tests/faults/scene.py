@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,7 +146,13 @@ def stack_of(folder: Path, edit: Callable[[Path], None] = lambda _: None) -> Ite
 
     stack.up(ports, without=(*APP_AND_PAGE, "blackbox"), edit=edits)
     try:
-        time.sleep(6)  # one scrape of everything
+        with Backends(ports) as backends:
+            wait_for(lambda: _firing(backends), lambda names: names == {"Watchdog"}, seconds=90)
         yield stack, ports
     finally:
         stack.down()
+
+
+def _firing(backends: Backends) -> set[str]:
+    """The alerts, without that about the prober, which is left out."""
+    return {sample.labels["alertname"] for sample in backends.query('ALERTS{alertstate="firing",job!="blackbox"}')}

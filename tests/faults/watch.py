@@ -17,6 +17,7 @@ __all__ = ["Watch"]
 
 _INTERVAL: Final = 0.5
 _LINE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_UPTIME: Final = re.compile(r"^otelcol_process_uptime\w*(?:\{.*\})? (\S+)$", re.MULTILINE)
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 # Of the Collector: its counters by what a hop takes in, hands on and loses. The last is a gauge.
 _COLLECTOR: Final = re.compile(
@@ -37,6 +38,8 @@ class Watch(threading.Thread):
         self._last: dict[Series, float] = {}
         self.counts: dict[str, float] = defaultdict(float)
         self.gauges: dict[str, float] = {}
+        self.restarts = 0  # of the Collector
+        self._uptime = 0.0
         self.memory: list[int] = []
         self.alerts: dict[str, float] = {}  # by name, when it was first seen
         self._client = httpx2.Client(timeout=5, trust_env=False)
@@ -75,6 +78,7 @@ class Watch(threading.Thread):
 
     def _read(self, text: str, wanted: "re.Pattern[str]", *, first: bool) -> None:
         queues: dict[str, float] = defaultdict(float)
+        self._notice_restart(text)
         for name, inner, value in _LINE.findall(text):
             labels = dict(_LABEL.findall(inner))
             if name == "otelcol_exporter_queue_size":
@@ -93,6 +97,15 @@ class Watch(threading.Thread):
             self.counts[_key(name, labels)] += step
         self.gauges.update(queues)
 
+    def _notice_restart(self, text: str) -> None:
+        """Forget the counters of a Collector that has begun again: it may have counted further than before already."""
+        if found := _UPTIME.search(text):
+            uptime = float(found[1])
+            if uptime < self._uptime:
+                self.restarts += 1
+                self._last = {series: value for series, value in self._last.items() if not series[0].startswith("otelcol_")}
+            self._uptime = uptime
+
     def _read_memory(self) -> None:
         total = 0
         for pid in self._pids:
@@ -106,7 +119,7 @@ class Watch(threading.Thread):
 
 
 _QUEUES: Final = {"otel_sdk_processor_span_queue_size": "spans", "otel_sdk_processor_log_queue_size": "logs"}
-_STACK_JOBS: Final = ("collector", "prometheus", "jaeger", "victorialogs", "alertmanager", "node", "blackbox")
+_STACK_JOBS: Final = ("collector", "prometheus", "jaeger", "victorialogs", "alertmanager", "node")
 
 
 def _key(name: str, labels: Mapping[str, str]) -> str:

@@ -91,6 +91,7 @@ COMPONENTS: Final = (
             "-httpListenAddr={at[victorialogs]}",
             "-storageDataPath={data}/victorialogs",
             "-retentionPeriod=30d",
+            "-inmemoryDataFlushInterval=1s",  # the least there is: what it took since is lost if it is killed
         ),
         ports=(Port(name="victorialogs", default=9428),),
         ready=("victorialogs", "/health"),
