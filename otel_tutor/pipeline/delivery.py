@@ -26,7 +26,7 @@ from otel_tutor import catalogue
 from otel_tutor.pipeline.signals import Signal
 from otel_tutor.recording.guard import EXPORT_FAILING
 from otel_tutor.recording.instruments import Labels, observe
-from otel_tutor.recording.state import state
+from otel_tutor.recording.state import Reason, state
 
 __all__ = ["Delivery", "observe_losses"]
 
@@ -148,7 +148,7 @@ class Delivery:
         while (part := self._next()) is not None:
             records, message = part
             if message.ByteSize() > _LARGEST_REQUEST:
-                self._divide(records, f"{message.ByteSize():,} bytes, more than receivers take by default")
+                self._divide(records, Reason.TOO_LARGE, f"{message.ByteSize():,} bytes, more than receivers take by default")
             else:
                 self._offered = records, message.ByteSize()
                 yield self._signal.join(records)
@@ -164,7 +164,7 @@ class Delivery:
         """Count what a receiver left out of a request that it took."""
         self._accepts = True
         if rejected := self._signal.rejected(response):
-            self._lose(rejected, f"left out by the receiver: {response.partial_success.error_message}")
+            self._lose(rejected, Reason.REFUSED, f"left out by the receiver: {response.partial_success.error_message}")
 
     def _begin(self, batch: Any) -> None:
         if batch is not self._batch:
@@ -184,7 +184,7 @@ class Delivery:
                 message = self._signal.encode(records)
             except Exception as error:  # whatever a value made the encoder raise
                 cause = getattr(error, "original_exception", error)
-                self._divide(records, f"not encodable: {type(cause).__name__}: {cause}")
+                self._divide(records, Reason.INVALID, f"not encodable: {type(cause).__name__}: {cause}")
                 continue
             runs: Sequence[Sequence[Any]] = [records] if message.ByteSize() <= _LARGEST_REQUEST else self._fitting(records)
             if len(runs) == 1:
@@ -207,26 +207,28 @@ class Delivery:
 
     def _refused(self, records: Sequence[Any], num_bytes: int, answer: str) -> None:
         self._refusals += 1
-        reason = f"{num_bytes:,} bytes, refused by the receiver: {answer}"
+        is_large = num_bytes > _LARGEST_REQUEST or _TOO_LARGE.search(answer)
+        reason = Reason.TOO_LARGE if is_large else Reason.REFUSED
+        detail = f"{num_bytes:,} bytes, refused by the receiver: {answer}"
         if self._refusals < _HOPELESS or self._accepts:
-            self._divide(records, reason)
+            self._divide(records, reason, detail)
             return
-        self._lose(len(records) + sum(map(len, self._parts)), f"as everything before, {reason}")
+        self._lose(len(records) + sum(map(len, self._parts)), reason, f"as everything before, {detail}")
         self._parts.clear()
 
-    def _divide(self, records: Sequence[Any], reason: str) -> None:
+    def _divide(self, records: Sequence[Any], reason: Reason, detail: str) -> None:
         """Leave the halves to be sent after all other parts; a single record has none and is lost."""
         half = len(records) // 2
         if half:
             self._parts += records[:half], records[half:]
         else:
-            self._lose(1, reason, which=f" {self._signal.describe(records[0])}")
+            self._lose(1, reason, detail, which=f" {self._signal.describe(records[0])}")
 
-    def _lose(self, count: int, reason: str, *, which: str = "") -> None:
-        state.lost[self._signal.name] += count
+    def _lose(self, count: int, reason: Reason, detail: str, *, which: str = "") -> None:
+        state.lost[self._signal.name, reason] += count
         if state.may_log_loss():
             records = f"{count} {self._signal.record}{'s' if count > 1 else ''}"
-            _log.warning("%s: %s%s: %s", LOST, records, which, " ".join(reason.split())[:_LONGEST_REASON])
+            _log.warning("%s: %s%s: %s", LOST, records, which, " ".join(detail.split())[:_LONGEST_REASON])
 
 
 def _is_refusal(error: Any, num_bytes: int) -> bool:
@@ -243,6 +245,9 @@ def observe_losses() -> None:
     """Count what was lost at every export, zeros included; `configure()` calls this once."""
 
     def read() -> Iterable[tuple[float, Labels]]:
-        return [(count, {catalogue.SIGNAL.key: signal}) for signal, count in state.lost.items()]
+        return [
+            (count, {catalogue.SIGNAL.key: signal, catalogue.LOSS.key: reason})
+            for (signal, reason), count in state.lost.items()
+        ]
 
     observe(catalogue.LOST, read)

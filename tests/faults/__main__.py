@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def main() -> int:
     rows = [ROWS[name] for name in options.rows or ROWS]
     with tempfile.TemporaryDirectory() as folder, _stacks(Path(folder)) as stack_for:
         for row in rows:
-            stack, ports = stack_for(row.own_stack)
+            stack, ports = stack_for(row.disk)
             keep(options.results, {**run_row(row, stack, ports, Path(folder), options.rate), "rate": options.rate})
     return 0
 
@@ -40,13 +41,12 @@ def _stacks(folder: Path) -> Iterator[Any]:
     """What gives a row its stack: the one that rows share, or another."""
     opened: list[Any] = []
 
-    def stack_for(own: bool) -> tuple[NativeStack, dict[str, int]]:
-        if opened and (own or opened[-1][1]):
+    def stack_for(disk: str) -> tuple[NativeStack, dict[str, int]]:
+        if opened and (disk or opened[-1][1]):
             opened.pop()[0].__exit__(None, None, None)
         if not opened:
-            number = len(list(folder.glob("stack*")))
-            manager = stack_of(folder / f"stack{number}")
-            opened.append((manager, own, manager.__enter__()))
+            manager = stack_of(folder / f"stack{time.monotonic_ns()}", disk)
+            opened.append((manager, disk, manager.__enter__()))
         found: tuple[NativeStack, dict[str, int]] = opened[-1][2]
         return found
 

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from tests.faults.scene import GUNICORN, UVICORN, Scene
@@ -26,10 +26,10 @@ class Row:
     act: Act = _nothing
     before: Act = _nothing
     server: Sequence[str] = UVICORN
-    environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: Sequence[str] = ()  # of the app's command
     after: float = 20.0  # seconds of load once the fault is over
     speaks: bool = True  # the process that began the load is there at its end, and says what it has counted
-    own_stack: bool = False  # what it does to the stack outlasts it
+    disk: str = ""  # the component whose data are on a small disk; it takes root, and a stack for this row alone
 
 
 def away(name: str, seconds: float) -> Act:
@@ -69,6 +69,41 @@ def frozen(name: str, seconds: float) -> Act:
         process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         process.send_signal(signal.SIGCONT)
+
+    return act
+
+
+def _late(scene: Scene) -> None:
+    scene.stop("collector")
+
+
+def _arrives_late(scene: Scene) -> None:
+    time.sleep(15)  # with those before the fault, 30 s
+    scene.start("collector")
+
+
+def network(mode: str, seconds: float) -> Act:
+    """The network to the Collector is bad for a while; see proxy.py."""
+
+    def act(scene: Scene) -> None:
+        scene.network(mode)
+        time.sleep(seconds)
+        scene.network("pass")
+
+    return act
+
+
+def _through_proxy(scene: Scene) -> None:
+    scene.start_proxy()
+
+
+def disk_full(seconds: float) -> Act:
+    """What is left of a component's small disk is taken, and given back."""
+
+    def act(scene: Scene) -> None:
+        scene.fill_disk()
+        time.sleep(seconds)
+        scene.free_disk()
 
     return act
 
@@ -136,11 +171,35 @@ _EVERY: Final = (
         fault="one worker, replaced after 100 requests: each lives for less than 2 s",
         server=(*GUNICORN[:-1], "--workers=1", "--max-requests=100", GUNICORN[-1]),
     ),
+    Row(
+        name="collector-late",
+        fault="the Collector starts 30 s after the app",
+        before=_late,
+        act=_arrives_late,
+    ),
     Row(name="collector-kill9", fault="the Collector is killed and starts again", act=killed("collector")),
     Row(name="collector-term", fault="the Collector is stopped and starts again", act=away("collector", 0)),
     Row(name="collector-edit", fault="the Collector starts again with another configuration", act=_restarted),
     Row(name="collector-stop30", fault="the Collector is frozen for 30 s", act=frozen("collector", 30)),
     Row(name="collector-refusing", fault="the Collector refuses for 30 s: its memory limit", act=_refusing),
+    *(
+        Row(
+            name=f"network-{mode}",
+            fault=f"the network to the Collector: {what}, for 30 s",
+            before=_through_proxy,
+            act=network(mode, 30),
+        )
+        for mode, what in (
+            ("hole", "a black hole"),
+            ("slow", "2 s each way"),
+            ("lossy", "a fifth of what is sent comes as late as TCP's next attempts bring it (a proxy: no netem here)"),
+            ("reset", "connections are reset"),
+        )
+    ),
+    *(
+        Row(name=f"{name}-disk", fault=f"the disk of {what} is full for 40 s", act=disk_full(40), disk=name)
+        for name, what in (("collector", "the Collector"), ("jaeger", "Jaeger"), ("victorialogs", "VictoriaLogs"))
+    ),
     Row(name="prometheus-down60", fault="Prometheus is away for 60 s", act=away("prometheus", 60)),
     Row(name="jaeger-down60", fault="Jaeger is killed and away for 60 s", act=killed_and_away("jaeger", 60)),
     Row(
@@ -152,9 +211,17 @@ _EVERY: Final = (
     Row(name="app-term", fault="the app is ended by SIGTERM and starts again", act=ended(signal.SIGTERM), speaks=False),
     Row(name="app-int", fault="the app is ended by SIGINT and starts again", act=ended(signal.SIGINT), speaks=False),
     Row(name="app-kill9", fault="the app is killed and starts again", act=ended(signal.SIGKILL), speaks=False),
+    Row(
+        name="app-ulimit64",
+        fault="the app may open 64 files",
+        prefix=("bash", "-c", 'ulimit -n 64; exec "$@"', "app"),
+    ),
     Row(name="app-block10", fault="the event loop is blocked for 10 s", act=_blocked),
     Row(name="app-fork", fault="three forked children work and end", act=_forked),
     Row(name="app-exit-thread", fault="a thread ends the process", act=_left_in_thread, speaks=False),
 )
-NOT_RUN: Final[Mapping[str, str]] = {}
+NOT_RUN: Final[Mapping[str, str]] = {
+    "the clock jumps": "libfaketime is not among the pinned packages, and the clock of a machine belongs to all of its processes",
+    "20 % loss by netem": "the kernel it was run on has no netem; the row of the proxy stands for it",
+}
 ROWS: Final[Mapping[str, Row]] = {row.name: row for row in _EVERY}

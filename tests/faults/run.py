@@ -27,7 +27,8 @@ SETTLE: Final = 75.0  # seconds for what is on its way to arrive
 def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, rate: float) -> dict[str, Any]:
     """Run it; what is known afterwards, as it is kept in build/faults.json."""
     service = f"{row.name}-{int(time.time())}"
-    scene = Scene(stack, ports, service, folder, server=row.server, environment=dict(row.environment))
+    scene = Scene(stack, ports, service, folder, server=row.server, prefix=row.prefix)
+    scene.disk = stack.data / row.disk if row.disk else None
     watch = Watch(ports, service, scene.pids)
     row.before(scene)
     scene.start_app()

@@ -1,11 +1,12 @@
 """Where a row takes place: a stack with short timers, an app behind a server, and what may be done to them."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.support.stack import APP_AND_PAGE
 
 __all__ = ["GUNICORN", "UVICORN", "Scene", "stack_of"]
 
+_DISK: Final = "160m"  # Jaeger's store takes 100 MB when it is empty
 REPOSITORY: Final = Path(__file__).parents[2]
 UVICORN: Final = ("uvicorn", "--port={port}", "--no-access-log", "--log-level=warning", "tests.faults.app:app")
 GUNICORN: Final = (
@@ -46,11 +48,12 @@ class Scene:
     service: str
     folder: Path
     server: Sequence[str] = UVICORN
-    environment: dict[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
     endpoint: str = ""
     pids: list[int] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    helpers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    disk: Path | None = None  # of one component
 
     @property
     def port(self) -> int:
@@ -73,7 +76,6 @@ class Scene:
             "OTEL_SERVICE_NAME": self.service,
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.endpoint or f"http://127.0.0.1:{self.ports['otlp']}",
             "OTEL_TUTOR_DATA": str(self.stack.data),
-            **self.environment,
         }
         command = [*self.prefix, sys.executable, "-m", *(part.format(port=self.port) for part in self.server)]
         with (self.folder / f"{self.service}.log").open("a") as log:
@@ -104,8 +106,37 @@ class Scene:
         process.wait(seconds)
         psutil.wait_procs(children, timeout=10)
 
+    def start_proxy(self) -> None:
+        """Put a network between the app and the Collector that can be made bad."""
+        port = unused_ports()["otlp"]
+        self.network("pass")
+        target, mode = str(self.ports["otlp"]), str(self.folder / "network")
+        command = [sys.executable, "-m", "tests.faults.proxy", str(port), target, mode]
+        self.helpers.append(subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    def network(self, mode: str) -> None:
+        """Make the network good or bad."""
+        (self.folder / "network").write_text(mode, encoding="utf-8")
+
+    def fill_disk(self) -> None:
+        """Take all that is left of the small disk."""
+        assert self.disk
+        with (self.disk / "filler").open("wb") as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(65_536))
+                filler.flush()
+
+    def free_disk(self) -> None:
+        """Give it back."""
+        assert self.disk
+        (self.disk / "filler").unlink()
+
     def end(self) -> None:
         """End whatever is left of the app."""
+        for helper in self.helpers:
+            helper.kill()
+            helper.wait()
         for process in self.processes:
             if process.poll() is None:
                 self.end_app()
@@ -133,24 +164,25 @@ class Scene:
 
 
 @contextmanager
-def stack_of(folder: Path, edit: Callable[[Path], None] = lambda _: None) -> Iterator[tuple[NativeStack, dict[str, int]]]:
-    """A stack of its own, with timers of alerts as in drills."""
+def stack_of(folder: Path, disk: str = "") -> Iterator[tuple[NativeStack, dict[str, int]]]:
+    """A stack with timers of alerts as in drills. disk: the component whose data are on a small disk."""
     binaries, missing = available(shipped_config_dir(), cache_folder())
     if missing:
         raise SystemExit("the stack is not built: run otel-tutor build")
     ports, stack = unused_ports(), NativeStack(folder, binaries=binaries, die_with_parent=True)
 
-    def edits(configuration: Path) -> None:
-        shorten_timers(configuration)
-        edit(configuration)
-
-    stack.up(ports, without=(*APP_AND_PAGE, "blackbox"), edit=edits)
+    if disk:
+        (folder / disk).mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder / disk)], check=True)
+    stack.up(ports, without=(*APP_AND_PAGE, "blackbox"), edit=shorten_timers)
     try:
         with Backends(ports) as backends:
             wait_for(lambda: _firing(backends), lambda names: names == {"Watchdog"}, seconds=90)
         yield stack, ports
     finally:
         stack.down()
+        if disk:
+            subprocess.run(["umount", "--lazy", str(folder / disk)], check=True)
 
 
 def _firing(backends: Backends) -> set[str]:
