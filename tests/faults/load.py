@@ -4,6 +4,7 @@ Prints a line for each as it ends: its number, when it was sent, how long it too
 """
 
 import asyncio
+import signal
 import sys
 import time
 from typing import Final
@@ -26,7 +27,11 @@ async def _main(port: int, rate: float, seconds: float) -> None:
     idle: list[Connection] = []
     tasks: set[asyncio.Task[None]] = set()
     began = time.monotonic()
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)  # what was sent is still answered
     for number in range(int(rate * seconds)):
+        if over.is_set():
+            break
         await asyncio.sleep(began + number / rate - time.monotonic())
         task = asyncio.create_task(_ask(port, number, idle))
         tasks.add(task)

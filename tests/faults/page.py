@@ -16,15 +16,25 @@ SIGNALS: Final = ("spans", "logs", "counter", "histogram", "span metrics")
 _HEAD: Final = """\
 # What is lost, and when
 
-Made by `make faults` and `python -m tests.faults.page`; edits belong in `tests/faults/`. An app under {rate:.0f} requests a second,
-each with one span and its child, one log line, one count and one duration, all numbered. Each row is one fault, on the stack that
-`otel-tutor up` starts. *Sent* is what the app answered with 200; *stored* is what was read back from Jaeger, VictoriaLogs and
-Prometheus afterwards; *lost* is the difference, item by item. Of a signal that lost nothing and has no duplicates only the
-number is shown. Counts in Prometheus are every step up of every series.
+Made by `make faults` and `python -m tests.faults.page`; edits belong in `tests/faults/`. An app gets {rate:.0f} requests a
+second, each with one span and its child, one log line, one count and one duration, all numbered. Each row is one fault, on
+the stack that `otel-tutor up` starts. *Sent* is what the app answered with 200. The signals have what was read back from
+Jaeger, VictoriaLogs and Prometheus afterwards, and what is missing or there twice, item by item. Counts in Prometheus are
+every step up of every series.
 
 *Recovery*: seconds from the end of the fault until log lines and counts that were sent after it are stored. *Alert*: what
-fired, with timers of a drill, and seconds since the fault began. *P99*: before, during and after it, in milliseconds; `errors`
-are answers that the client did not get.
+fired, with the timers of a drill, and how many seconds after the fault began. *P99* of requests before, during and after
+the fault, in milliseconds. *Errors*: requests that were not answered.
+
+"""
+_COLUMNS: Final = ("recovery: logs, counts", "alert", "P99", "errors", "RSS MB", "lines printed")
+_LINE: Final = ("recorded", "sent", "lost", "taken", "handed", "lost there", "waiting", "difference")
+_NAMES: Final = ("recorded", "sent", "lost", "taken by the Collector", "handed on", "lost there", "waiting", "difference")
+_ACCOUNT: Final = """
+## In = out + lost + waiting
+
+The same by the counters of the SDK and the Collector, at the end of each row. A process that was killed has no last word:
+rows whose app was restarted are left out, and of a Collector that was restarted its hop.
 
 """
 
@@ -36,15 +46,12 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def _table(results: Mapping[str, Any]) -> Iterator[str]:
-    yield f"| fault | sent | {' | '.join(SIGNALS)} | recovery: logs, counts | alert | P99 | errors | RSS MB | lines printed |\n"
-    yield f"|{'---|' * (len(SIGNALS) + 8)}\n"
+    yield f"| fault | sent | {' | '.join([*SIGNALS, *_COLUMNS])} |\n|{'---|' * (len(SIGNALS) + 8)}\n"
+    empty = " |" * (len(SIGNALS) + 6)
     for name, row in ROWS.items():
-        if name not in results:
-            yield f"| {row.fault} | not run |{' |' * (len(SIGNALS) + 6)}\n"
-            continue
-        yield _row(results[name])
+        yield _row(results[name]) if name in results else f"| {row.fault} | not run |{empty}\n"
     for fault, reason in NOT_RUN.items():
-        yield f"| {fault} | not run: {reason} |{' |' * (len(SIGNALS) + 6)}\n"
+        yield f"| {fault} | not run: {reason} |{empty}\n"
 
 
 def _row(result: Mapping[str, Any]) -> str:
@@ -62,7 +69,7 @@ def _cell(signal: Mapping[str, int]) -> str:
     if signal["lost"] > 0:
         notes.append(f"lost {signal['lost']:,}")
     if signal.get("duplicated"):
-        notes.append(f"duplicated {signal['duplicated']:,}")
+        notes.append(f"twice {signal['duplicated']:,}")
     if signal["lost"] < 0:
         notes.append(f"{-signal['lost']:,} more than answered")
     return f"{signal['stored']:,}" + (f" ({', '.join(notes)})" if notes else "")
@@ -76,17 +83,10 @@ def _explanations(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _account(results: Mapping[str, Any]) -> Iterator[str]:
-    yield "\n## In = out + lost + waiting\n\n"
-    yield "The same by the counters of the SDK and the Collector, at the end of each row. A hop whose process was killed has no last\n"
-    yield "word: its row is left out there.\n\n"
-    yield "| fault | signal | recorded | sent by the SDK | lost by the SDK | taken by the Collector | handed on | lost there | waiting | difference |\n"
-    yield f"|{'---|' * 10}\n"
+    yield f"{_ACCOUNT}| fault | signal | {' | '.join(_NAMES)} |\n|{'---|' * 10}\n"
     for name in ROWS:
         for line in results.get(name, {}).get("account", ()):
-            cells = [
-                "-" if line[key] is None else f"{line[key]:,.0f}"
-                for key in ("recorded", "sent", "lost", "taken", "handed", "lost there", "waiting", "difference")
-            ]
+            cells = ["-" if line[key] is None else f"{line[key]:,.0f}" for key in _LINE]
             yield f"| {results[name]['fault']} | {line['signal']} | {' | '.join(cells)} |\n"
 
 

@@ -1,7 +1,7 @@
 """A network between the app and the Collector that can be made bad: `python -m tests.faults.proxy PORT TARGET FILE`.
 
-FILE holds how bad: `pass`, `hole` (nothing gets through and nothing is refused), `slow` (2 s each way), `lossy` (a fifth of what
-is sent arrives as late as TCP's second or third attempt brings it), `reset` (connections are cut, new ones as well).
+FILE holds how bad: `pass`, `hole` (nothing gets through and nothing is refused), `slow` (2 s each way), `lossy` (a fifth of
+what is sent arrives as late as TCP's second or third attempt brings it), `reset` (connections are cut, new ones as well).
 """
 
 import asyncio

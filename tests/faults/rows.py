@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.faults.scene import GUNICORN, UVICORN, Scene
 
-__all__ = ["NOT_RUN", "ROWS", "Row"]
+__all__ = ["NOT_RUN", "ROWS", "SHORT", "Row"]
 
 Act = Callable[[Scene], None]
 
@@ -27,6 +27,7 @@ class Row:
     before: Act = _nothing
     server: Sequence[str] = UVICORN
     prefix: Sequence[str] = ()  # of the app's command
+    warm: float = 15.0  # seconds of load before the fault
     after: float = 20.0  # seconds of load once the fault is over
     speaks: bool = True  # the process that began the load is there at its end, and says what it has counted
     disk: str = ""  # the component whose data are on a small disk; it takes root, and a stack for this row alone
@@ -192,7 +193,7 @@ _EVERY: Final = (
         for mode, what in (
             ("hole", "a black hole"),
             ("slow", "2 s each way"),
-            ("lossy", "a fifth of what is sent comes as late as TCP's next attempts bring it (a proxy: no netem here)"),
+            ("lossy", "a fifth of it comes late"),
             ("reset", "connections are reset"),
         )
     ),
@@ -219,6 +220,18 @@ _EVERY: Final = (
     Row(name="app-block10", fault="the event loop is blocked for 10 s", act=_blocked),
     Row(name="app-fork", fault="three forked children work and end", act=_forked),
     Row(name="app-exit-thread", fault="a thread ends the process", act=_left_in_thread, speaks=False),
+)
+# Those of `make test`
+SHORT: Final = (
+    Row(name="short-away", fault="the Collector is away for 8 s", act=away("collector", 8), warm=6, after=6),
+    Row(
+        name="short-recycle",
+        fault="one worker, replaced after 100 requests",
+        server=(*GUNICORN[:-1], "--workers=1", "--max-requests=100", GUNICORN[-1]),
+        warm=6,
+        after=6,
+        speaks=False,
+    ),
 )
 NOT_RUN: Final[Mapping[str, str]] = {
     "the clock jumps": "libfaketime is not among the pinned packages, and the clock of a machine belongs to all of its processes",

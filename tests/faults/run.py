@@ -20,7 +20,6 @@ from tests.faults.watch import Watch
 
 __all__ = ["run_row"]
 
-BEFORE: Final = 15.0  # seconds of load before the fault
 SETTLE: Final = 75.0  # seconds for what is on its way to arrive
 
 
@@ -36,7 +35,7 @@ def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, r
     began = time.time()
     try:
         load, answers = _Load(folder / f"{service}.load", scene.port, rate), list[Answer]()
-        time.sleep(BEFORE)
+        time.sleep(row.warm)
         fault_at = time.time()
         row.act(scene)
         fault_end = time.time()
