@@ -234,7 +234,7 @@ SHORT: Final = (
     ),
 )
 NOT_RUN: Final[Mapping[str, str]] = {
-    "the clock jumps": "libfaketime is not among the pinned packages, and the clock of a machine belongs to all of its processes",
+    "the clock jumps": "libfaketime is not pinned, and the clock of a machine belongs to all of its processes",
     "20 % loss by netem": "the kernel it was run on has no netem; the row of the proxy stands for it",
 }
 ROWS: Final[Mapping[str, Row]] = {row.name: row for row in _EVERY}
