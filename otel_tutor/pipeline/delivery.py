@@ -59,6 +59,8 @@ _PASSING: Final = (
     StatusCode.CANCELLED,
     StatusCode.DATA_LOSS,
 )
+# Seconds for an answer, unless the environment says. A request that is given up too early may arrive later, and twice.
+_PATIENCE: Final = 60.0
 _LONGEST_WAIT: Final = 2.0  # seconds between two attempts; the first waits are shorter
 _SHORTEST_WAIT: Final = 0.1
 
@@ -83,6 +85,8 @@ class Delivery:
         self._end = float("inf")
         self._farewell: Any = None
         self._process = os.getpid()
+        names = "OTEL_EXPORTER_OTLP_TIMEOUT", f"OTEL_EXPORTER_OTLP_{signal.name.upper()}_TIMEOUT"
+        self._patience = 0.0 if any(os.environ.get(name) for name in names) else _PATIENCE
 
     def __call__(self, channel: Any) -> "Delivery":
         """Send over this channel from now on."""
@@ -103,7 +107,7 @@ class Delivery:
         waits = 0
         while (part := self._next()) is not None:
             records, message = part
-            left = timeout if self._signal.is_kept else deadline - time.monotonic()
+            left = max(timeout, self._patience) if self._signal.is_kept else deadline - time.monotonic()
             try:
                 response = self._send(message, metadata=metadata, timeout=max(0.0, min(left, self._end - time.monotonic())))
             except RpcError as error:
