@@ -51,11 +51,10 @@ BOARD: Final = Board(
             unit="short",
             queries=(
                 Query(
-                    "sum by (job, signal, reason) (increase(job_signal_reason:telemetry_lost:sum[$__range])) > 0",
+                    "sum by (job, signal, reason) (increase(job_signal_reason:telemetry_lost:sum[$__range]))",
                     "{{job}}: {{signal}}, {{reason}}",
                 ),
             ),
-            no_value="Nothing was lost.",
         ),
         Panel(
             title="Account of spans",
