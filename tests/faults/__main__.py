@@ -28,12 +28,19 @@ def main() -> int:
     unknown = set(options.rows) - ROWS.keys()
     if unknown:
         parser.error(f"there is no row {', '.join(sorted(unknown))}")
+    failed: list[str] = []
     rows = [ROWS[name] for name in options.rows or ROWS]
     with tempfile.TemporaryDirectory() as folder, _stacks(Path(folder)) as stack_for:
         for row in rows:
             stack, ports = stack_for(row.disk)
-            keep(options.results, {**run_row(row, stack, ports, Path(folder), options.rate), "rate": options.rate})
-    return 0
+            try:
+                result = run_row(row, stack, ports, Path(folder), options.rate)
+            except Exception as error:  # the other rows are worth running
+                failed.append(f"{row.name}: {type(error).__name__}: {error}")
+                continue
+            keep(options.results, {**result, "rate": options.rate})
+    sys.stderr.writelines(f"{line}\n" for line in failed)
+    return 1 if failed else 0
 
 
 @contextmanager

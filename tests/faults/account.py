@@ -33,14 +33,14 @@ class Stored:
     roots: int
 
 
-def read_stored(backends: Backends, service: str, began: float, ended: float) -> Stored:
+def read_stored(backends: Backends, service: str, began: float, ended: float, *, without_traces: bool = False) -> Stored:
     """Read all log records and all spans of a service back. Raises StackError where a store does not answer."""
     rows = backends.logs(f'service.name:="{service}" | stats by (item) count() times', limit=1_000_000)
     logs = Counter({row["item"]: int(row["times"]) for row in rows if row.get("item")})
     spans: Counter[str] = Counter()
     seen: set[str] = set()
     roots = 0
-    for trace in _traces(backends, service, began, ended):
+    for trace in () if without_traces else _traces(backends, service, began, ended):
         if trace["traceID"] in seen:
             continue
         seen.add(trace["traceID"])
@@ -62,7 +62,10 @@ def _traces(backends: Backends, service: str, began: float, ended: float) -> Ite
             "end": str(int((start + _WINDOW) * 1e6)),
             "limit": str(_LIMIT),
         }
-        answer = httpx2.get(f"{backends.jaeger}/api/traces", params=parameters, timeout=60, trust_env=False)
+        try:
+            answer = httpx2.get(f"{backends.jaeger}/api/traces", params=parameters, timeout=60, trust_env=False)
+        except httpx2.HTTPError as error:
+            raise StackError(f"Jaeger does not answer: {error}") from None
         if answer.is_error:
             raise StackError(f"Jaeger answered {answer.status_code}: {answer.text[:200]}")
         yield from answer.json()["data"]

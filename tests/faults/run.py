@@ -157,22 +157,20 @@ def _settled(scene: Scene, acknowledged: set[str], watch: Watch, began: float) -
     while True:
         window = time.time() - began + 10
         try:
-            stored = read_stored(scene.backends, scene.service, began - 1, time.time() + 1)
+            over = time.monotonic() > deadline
+            stored = read_stored(scene.backends, scene.service, began - 1, time.time() + 1, without_traces=over)
             counted = totals(scene.backends, scene.service, window)
         except StackError:
             time.sleep(2)
-            if time.monotonic() > deadline:
+            if over:
                 raise
             continue
         complete = acknowledged <= stored.logs.keys() and acknowledged <= stored.spans.keys()
         size = len(stored.logs) + len(stored.spans) + sum(counted.values())
-        unchanged = 0 if size != last or any(watch.gauges.values()) else unchanged + 1
+        waiting = any(bytes_ for name, bytes_ in watch.gauges.items() if "sdk" not in name)
+        unchanged = 0 if size != last or waiting else unchanged + 1
         last = size
-        if (
-            (complete and min(counted.values()) >= len(acknowledged) and unchanged)
-            or unchanged >= 5
-            or time.monotonic() > deadline
-        ):
+        if (complete and min(counted.values()) >= len(acknowledged) and unchanged) or unchanged >= 5 or over:
             return stored, counted
         time.sleep(2)
 
