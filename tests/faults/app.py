@@ -52,8 +52,8 @@ async def _fork(_: Request) -> Response:
     child = os.fork()
     if not child:
         for number in range(100):
-            with trace_operation("work", {"item": f"child-{number}"}):
-                _log.info("work", extra={"item": f"child-{number}"})
+            with trace_operation("work", {"item": f"child-{os.getpid()}-{number}"}):
+                _log.info("work", extra={"item": f"child-{os.getpid()}-{number}"})
             metrics_collector.track_student_activity("physics", "optics")
         os._exit(0)
     await asyncio.to_thread(os.waitpid, child, 0)

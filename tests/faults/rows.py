@@ -218,7 +218,7 @@ _EVERY: Final = (
         prefix=("bash", "-c", 'ulimit -n 64; exec "$@"', "app"),
     ),
     Row(name="app-block10", fault="the event loop is blocked for 10 s", act=_blocked),
-    Row(name="app-fork", fault="three forked children work and end", act=_forked),
+    Row(name="app-fork", fault="three forked children work and end", act=_forked, speaks=False),
     Row(name="app-exit-thread", fault="a thread ends the process", act=_left_in_thread, speaks=False),
 )
 # Those of `make test`
