@@ -48,6 +48,8 @@ def run_row(row: Row, stack: NativeStack, ports: dict[str, int], folder: Path, r
         time.sleep(1)
         watch.stop()
     finally:
+        if watch.is_alive():
+            watch.stop()
         scene.end()
     memory = watch.memory or [0]
     return {

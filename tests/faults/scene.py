@@ -59,9 +59,8 @@ class Scene:
     def port(self) -> int:
         return self.ports["app"]
 
-    @property
-    def backends(self) -> Backends:
-        return Backends(self.ports)
+    def __post_init__(self) -> None:
+        self.backends = Backends(self.ports)
 
     @property
     def output(self) -> str:
@@ -134,6 +133,7 @@ class Scene:
 
     def end(self) -> None:
         """End whatever is left of the app."""
+        self.backends.__exit__()
         for helper in self.helpers:
             helper.kill()
             helper.wait()

@@ -57,6 +57,7 @@ class Watch(threading.Thread):
             self._look(first=first)
             first = False
             if ending:
+                self._client.close()
                 return
 
     def _look(self, *, first: bool) -> None:
