@@ -24,7 +24,8 @@ every step up of every series.
 
 *Recovery*: seconds from the end of the fault until log lines and counts that were sent after it are stored. *Alert*: what
 fired, with the timers of a drill, and how many seconds after the fault began. *P99* of requests before, during and after
-the fault, in milliseconds. *Errors*: requests that were not answered.
+the fault, in milliseconds: two cores were shared with other work (a load of 4 to 12), so that only its order counts;
+HighCPUUsage is of that work. *Errors*: requests that were not answered.
 
 """
 _COLUMNS: Final = ("recovery: logs, counts", "alert", "P99", "errors", "RSS MB", "lines printed")
@@ -34,7 +35,8 @@ _ACCOUNT: Final = """
 ## In = out + lost + waiting
 
 The same by the counters of the SDK and the Collector, at the end of each row. A process that was killed has no last word:
-rows whose app was restarted are left out, and of a Collector that was restarted its hop.
+rows whose app was restarted are left out, and of a Collector that was restarted its hop. A difference of one or two is the
+span of the request that asks the app for its last words.
 
 """
 
