@@ -47,6 +47,11 @@ EXPLANATIONS: Final[Mapping[str, str]] = {
         "nothing is lost: Jaeger ends when its disk is full, and is started again until there is room; the "
         "Collector keeps what it misses."
     ),
+    "victorialogs-disk": (
+        "the last 3 s of lines, as when it is killed: VictoriaLogs had acknowledged them and could not flush "
+        "them. A disk that fills up is told before, by StorageFilling, at 85 %."
+    ),
+    "app-ulimit64": ("nothing is lost."),
     "app-term": ("nothing is lost. Errors are requests that came while no app was there."),
     "app-int": ("nothing is lost. Errors are requests that came while no app was there."),
     "app-exit-thread": ("nothing is lost. Errors are requests that came while no app was there."),
