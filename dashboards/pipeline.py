@@ -11,13 +11,18 @@ __all__ = ["BOARD"]
 
 def _account(item: str, items: str, exporter: str, signal: str) -> tuple[Query, ...]:
     """In, out, lost and waiting of a signal, hop by hop."""
-    processed = f'sum(increase(otel_sdk_processor_{item}_processed_total{{job=~"$service"}}[$__range]))'
+    processed = (
+        f'sum(increase(otel_sdk_processor_{item}_processed_total{{job=~"$service",instance=~"$instance"}}[$__range]))'
+    )
     return (
         Query(processed, "taken up by the apps"),
         Query(f"sum(increase(otelcol_receiver_accepted_{items}[$__range]))", "taken by the Collector"),
         Query(f'sum(increase(otelcol_exporter_sent_{items}{{exporter="{exporter}"}}[$__range]))', "handed on"),
-        Query(f'sum(increase(job_signal_reason:telemetry_lost:sum{{signal="{signal}"}}[$__range]))', "lost"),
-        Query(f'sum(otel_sdk_processor_{item}_queue_size{{job=~"$service"}})', "waiting in the apps"),
+        Query(
+            f'sum(job_signal_reason:telemetry_lost:sum{{job=~"$service",signal="{signal}"}})',
+            "lost, since the workers began",
+        ),
+        Query(f'sum(otel_sdk_processor_{item}_queue_size{{job=~"$service",instance=~"$instance"}})', "waiting in the apps"),
     )
 
 
@@ -46,12 +51,12 @@ BOARD: Final = Board(
         ),
         Panel(
             title="Lost, by reason",
-            description="In the time shown: in the app (queue_full, already_shutdown, not_sent, too_large, refused, invalid) or in the Collector (undeliverable).",
+            description="By the app, since its workers began: queue_full, already_shutdown, not_sent, too_large, refused, invalid.",
             kind="bars",
             unit="short",
             queries=(
                 Query(
-                    "sum by (job, signal, reason) (increase(job_signal_reason:telemetry_lost:sum[$__range]))",
+                    'sum by (job, signal, reason) (job_signal_reason:telemetry_lost:sum{job=~"$service"})',
                     "{{job}}: {{signal}}, {{reason}}",
                 ),
             ),
