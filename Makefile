@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: audit demo check coverage fuzz guests models mutations matrix pins resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
+.PHONY: audit demo check coverage faults fuzz guests models mutations matrix pins resolution servers soak test test-compose test-docker test-grafana browser lint bench clean
 
 demo: .venv/ready
 	$(BIN)/otel-tutor demo
@@ -82,6 +82,11 @@ bench: .venv/ready
 soak: .venv/ready
 	$(BIN)/otel-tutor build
 	$(BIN)/python -m tests.soak
+
+# Each fault of the matrix under load, and what it costs: three quarters of an hour, as root for the small disks
+faults: .venv/ready
+	$(BIN)/otel-tutor build
+	$(BIN)/python -m tests.faults && $(BIN)/python -m tests.faults.page
 
 # Every package of the checkout's environment is pinned with hashes; this asks for the newest that pyproject.toml allows.
 pins: .venv/ready

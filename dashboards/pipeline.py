@@ -8,6 +8,24 @@ from dashboards.promql import WORKERS, gauge, rate
 
 __all__ = ["BOARD"]
 
+
+def _account(item: str, items: str, exporter: str, signal: str) -> tuple[Query, ...]:
+    """In, out, lost and waiting of a signal, hop by hop."""
+    processed = (
+        f'sum(increase(otel_sdk_processor_{item}_processed_total{{job=~"$service",instance=~"$instance"}}[$__range]))'
+    )
+    return (
+        Query(processed, "taken up by the apps"),
+        Query(f"sum(increase(otelcol_receiver_accepted_{items}[$__range]))", "taken by the Collector"),
+        Query(f'sum(increase(otelcol_exporter_sent_{items}{{exporter="{exporter}"}}[$__range]))', "handed on"),
+        Query(
+            f'sum(job_signal_reason:telemetry_lost:sum{{job=~"$service",signal="{signal}"}})',
+            "lost, since the workers began",
+        ),
+        Query(f'sum(otel_sdk_processor_{item}_queue_size{{job=~"$service",instance=~"$instance"}})', "waiting in the apps"),
+    )
+
+
 BOARD: Final = Board(
     uid="otel-tutor-pipeline",
     title="Tutor: telemetry",
@@ -30,6 +48,32 @@ BOARD: Final = Board(
             unit="short",
             queries=(Query('job:otel_sdk_lost:sum{job=~"$service"}', "{{job}}"),),
             threshold=1.0,
+        ),
+        Panel(
+            title="Lost, by reason",
+            description="By the app, since its workers began: queue_full, already_shutdown, not_sent, too_large, refused, invalid.",
+            kind="bars",
+            unit="short",
+            queries=(
+                Query(
+                    'sum by (job, signal, reason) (job_signal_reason:telemetry_lost:sum{job=~"$service"})',
+                    "{{job}}: {{signal}}, {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Account of spans",
+            description="In the time shown. What was recorded is handed on, lost, or waits: in the app, or in the Collector's queue.",
+            kind="bars",
+            unit="short",
+            queries=_account("span", "spans", "otlp_grpc/jaeger", "traces"),
+        ),
+        Panel(
+            title="Account of log records",
+            description="In the time shown. What was recorded is handed on, lost, or waits: in the app, or in the Collector's queue.",
+            kind="bars",
+            unit="short",
+            queries=_account("log", "log_records", "otlp_http/victorialogs", "logs"),
         ),
         Panel(
             title="Accepted by the Collector",

@@ -65,6 +65,7 @@ DB_STATE: Final = Attribute("db.client.connection.state", 2)  # used, idle
 INSTRUMENT: Final = Attribute("otel_tutor.instrument.name", 100)  # the rows below, and as many that `track_time` makes
 ATTRIBUTE_KEY: Final = Attribute("otel_tutor.attribute.key", 50)  # the attributes above, with room for more
 SIGNAL: Final = Attribute("otel_tutor.signal", 3)  # traces, metrics, logs
+LOSS: Final = Attribute("otel_tutor.loss", 3)  # why a record cannot be sent: too_large, refused, invalid
 
 ATTRIBUTES: Final = (
     METHOD,
@@ -95,6 +96,7 @@ ATTRIBUTES: Final = (
     INSTRUMENT,
     ATTRIBUTE_KEY,
     SIGNAL,
+    LOSS,
 )
 
 
@@ -172,7 +174,7 @@ CHECK_DURATION: Final = Instrument("health.check.duration", _GAUGE, "s", (CHECK,
 HEALTH: Final = Instrument("health.status", _GAUGE, "{status}", (), "Health of the service when it was last asked: 1 healthy, 0.5 degraded, 0 unhealthy.")
 UPTIME: Final = Instrument("process.uptime", _GAUGE, "s", (), "Time since the process began.")
 OVERFLOW: Final = Instrument("otel_tutor.attribute.folded", _TOTAL, "{value}", (ATTRIBUTE_KEY,), "Attribute values recorded as _OTHER since the attribute had all the values it may have.")
-LOST: Final = Instrument("otel_tutor.telemetry.lost", _TOTAL, "{record}", (SIGNAL,), "Spans, log records and data points that could not be sent: each too large, or refused for what is in it.")
+LOST: Final = Instrument("otel_tutor.telemetry.lost", _TOTAL, "{record}", (SIGNAL, LOSS), "Spans, log records and data points that could not be sent: each too large, or refused for what is in it.")
 INVALID: Final = Instrument("otel_tutor.measurements.invalid", _COUNTER, "{measurement}", (INSTRUMENT,), "Values that were given for a measurement and are none: no number, negative, infinite.")
 # fmt: on
 

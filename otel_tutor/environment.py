@@ -13,8 +13,11 @@ from typing import Final
 
 from otel_tutor.errors import ConfigurationError
 
-__all__ = ["GRPC", "HTTP", "SIGNALS", "check_environment", "compression_of", "without_credentials"]
+__all__ = ["DEFAULT_QUEUE", "GRPC", "HTTP", "SIGNALS", "check_environment", "compression_of", "without_credentials"]
 
+DEFAULT_BATCH: Final = 512  # the SDK's
+# Spans, and log records, that wait while the Collector is away: two minutes of 60 requests a second with two spans each.
+DEFAULT_QUEUE: Final = 16_384
 SIGNALS: Final = ("traces", "metrics", "logs")
 GRPC: Final = "grpc"
 HTTP: Final = "http/protobuf"
@@ -36,7 +39,8 @@ def check_environment(environ: Mapping[str, str]) -> None:
     for processor in ("BSP", "BLRP"):
         names = [f"OTEL_{processor}_MAX_{part}_SIZE" for part in ("EXPORT_BATCH", "QUEUE")]
         batch, queue = (
-            int(environ.get(name, "").strip() or default) for name, default in zip(names, (512, 2048), strict=True)
+            int(environ.get(name, "").strip() or default)
+            for name, default in zip(names, (DEFAULT_BATCH, DEFAULT_QUEUE), strict=True)
         )
         if batch > queue:
             raise ConfigurationError(f"{names[0]}={batch} is above {names[1]}={queue}: set it to {queue} or less")

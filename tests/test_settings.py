@@ -79,7 +79,11 @@ LIMITS = "OTEL_TUTOR_CARDINALITY_LIMITS"
         ),
         ({}, {"OTEL_PROPAGATORS": "tracecontext,b4"}, "OTEL_PROPAGATORS='tracecontext,b4' has 'b4', which is not installed"),
         ({}, {"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, "OTEL_BSP_MAX_QUEUE_SIZE='-1' is no whole number from 1"),
-        ({}, {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4096"}, "BATCH_SIZE=4096 is above OTEL_BSP_MAX_QUEUE_SIZE=2048: set it to"),
+        (
+            {},
+            {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "20000"},
+            "SIZE=20000 is above OTEL_BSP_MAX_QUEUE_SIZE=16384",
+        ),
         ({}, {"OTEL_SPAN_EVENT_COUNT_LIMIT": "some"}, "OTEL_SPAN_EVENT_COUNT_LIMIT='some' is no whole number from 0"),
         (
             {},

@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
 from otel_tutor.environment import HTTP
 from otel_tutor.pipeline.delivery import Delivery
+from otel_tutor.pipeline.points import Metrics
 from otel_tutor.pipeline.providers import Exporters
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
-from otel_tutor.pipeline.signals import Logs, Metrics, Signal, Spans
+from otel_tutor.pipeline.signals import Logs, Signal, Spans
 from otel_tutor.pipeline.upstream import histogram_aggregation, send_through
 from otel_tutor.settings import Settings
 
@@ -32,23 +33,30 @@ _CONSOLE: Final[dict[str, Callable[[], Any]]] = {
     "metrics": ConsoleMetricExporter,
     "logs": ConsoleLogRecordExporter,
 }
+# gRPC doubles the time between two attempts to connect, up to two minutes: long after a receiver is back.
+_RECONNECTION: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
 
 
 def make_exporters(settings: Settings) -> Exporters:
     """The exporters of each signal; none for a signal that is switched off."""
     signals: tuple[Signal, ...] = (Spans(settings.value_limit), Metrics(settings.value_limit), Logs())
+    deliveries = [Delivery(signal) for signal in signals]
     with sdk_self_metrics():
-        spans, metrics, logs = (_exporters_of(signal, settings) for signal in signals)
-    return Exporters(spans=spans, metrics=metrics, logs=logs)
+        spans, metrics, logs = (_exporters_of(*each, settings) for each in zip(signals, deliveries, strict=True))
+    return Exporters(spans=spans, metrics=metrics, logs=logs, deliveries=deliveries)
 
 
-def _exporters_of(signal: Signal, settings: Settings) -> list[Any]:
+def _exporters_of(signal: Signal, delivery: Delivery, settings: Settings) -> list[Any]:
     names = settings.exporters[signal.name]
-    exporters = [_otlp_exporter(signal, settings)] if "otlp" in names else []
+    exporters = [_otlp_exporter(signal, delivery, settings)] if "otlp" in names else []
     return [*exporters, *([_CONSOLE[signal.name]()] if "console" in names else [])]
 
 
-def _otlp_exporter(signal: Signal, settings: Settings) -> Any:
+def _otlp_exporter(signal: Signal, delivery: Delivery, settings: Settings) -> Any:
     options: dict[str, Any] = (
         {"preferred_aggregation": {Histogram: histogram_aggregation()}} if signal.name == "metrics" else {}
     )
@@ -59,14 +67,13 @@ def _otlp_exporter(signal: Signal, settings: Settings) -> Any:
         return http_exporter(signal, None if has_own else settings.http_endpoint, **options)
     if settings.compressions[signal.name] == "none":  # which the exporter does not take from its variable
         options["compression"] = Compression.NoCompression
-    exporter = _GRPC[signal.name](None if has_own else settings.endpoint, **options)
-    _lose_single_records_only(exporter, signal)
+    exporter = _GRPC[signal.name](None if has_own else settings.endpoint, channel_options=_RECONNECTION, **options)
+    _lose_single_records_only(exporter, delivery)
     return exporter
 
 
-def _lose_single_records_only(exporter: Any, signal: Signal) -> None:
+def _lose_single_records_only(exporter: Any, delivery: Delivery) -> None:
     """Have `exporter` send a batch in parts where it cannot be sent as a whole."""
-    delivery = Delivery(signal)
     if send_through(exporter, delivery):
         return
     export = exporter.export

@@ -1,10 +1,11 @@
 """The three providers: built from exporters, made global once, shut down together under one deadline."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider
@@ -16,17 +17,22 @@ from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 
+from otel_tutor.environment import DEFAULT_QUEUE
 from otel_tutor.pipeline import upstream
 from otel_tutor.pipeline.line import Lines, OwnLoggerProvider
 from otel_tutor.pipeline.logs import export_logs
 from otel_tutor.pipeline.model_spans import ModelSpans
 from otel_tutor.pipeline.neighbours import Neighbours
 from otel_tutor.pipeline.reader import SteadyReader
+from otel_tutor.pipeline.resource import end_lease
 from otel_tutor.pipeline.sampler import CountingSampler
 from otel_tutor.pipeline.self_metrics import sdk_self_metrics
 from otel_tutor.pipeline.tracer import LightTracer, OwnProvider
 from otel_tutor.pipeline.values import ValidLogs
 from otel_tutor.settings import Settings
+
+if TYPE_CHECKING:
+    from otel_tutor.pipeline.delivery import Delivery
 
 __all__ = ["Exporters", "Providers"]
 
@@ -43,6 +49,7 @@ class Exporters:
     spans: Sequence[SpanExporter] = ()
     metrics: Sequence[MetricExporter] = ()
     logs: Sequence[LogRecordExporter] = ()
+    deliveries: "Sequence[Delivery]" = ()  # of those that wait for a receiver
     reader: MetricReader | None = None
     ids: IdGenerator | None = None
 
@@ -81,6 +88,7 @@ class Providers:
     _batches: Sequence[Any]  # processors
     _detach_logging: Callable[[], None] = field(default=lambda: None)
     _stoppers: "list[_Stopper]" = field(default_factory=list)
+    _flushes: dict[int, threading.Thread] = field(default_factory=dict)  # by part
 
     def __post_init__(self) -> None:
         self.prepare_shutdown()
@@ -92,8 +100,14 @@ class Providers:
         """Connect each signal to its exporter; samplers, limits and batch sizes are those of the `OTEL_*` variables."""
         neighbours = neighbours or Neighbours()
         with sdk_self_metrics():
-            spans = [BatchSpanProcessor(exporter) for exporter in exporters.spans]
-            logs = [BatchLogRecordProcessor(exporter) for exporter in exporters.logs]
+            spans = [
+                BatchSpanProcessor(exporter, max_queue_size=_queue("OTEL_BSP_MAX_QUEUE_SIZE"))
+                for exporter in exporters.spans
+            ]
+            logs = [
+                BatchLogRecordProcessor(exporter, max_queue_size=_queue("OTEL_BLRP_MAX_QUEUE_SIZE"))
+                for exporter in exporters.logs
+            ]
         upstream.interruptible_batches(spans + logs)
         interval = settings.metric_interval_ms
         readers: list[MetricReader] = [SteadyReader(each, interval) for each in exporters.metrics]
@@ -133,18 +147,27 @@ class Providers:
 
         Returns whether that was time enough.
         """
-        threads = [threading.Thread(target=part.force_flush, name="otel-tutor-flush", daemon=True) for part in self._parts]
-        for thread in threads:
-            thread.start()
+        threads = [self._flush_of(part) for part in self._parts]
         deadline = None if seconds is None else time.monotonic() + seconds
         for thread in threads:
             thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
+    def _flush_of(self, part: _Part) -> threading.Thread:
+        """The thread that flushes it: one that waits for a receiver already sends what has come since as well."""
+        thread = self._flushes.get(id(part))
+        if thread is None or not thread.is_alive():
+            thread = threading.Thread(target=part.force_flush, name="otel-tutor-flush", daemon=True)
+            self._flushes[id(part)] = thread
+            thread.start()
+        return thread
+
     def shutdown(self, seconds: float) -> None:
         """Send what is left and stop, all three signals at once, within `seconds` whether or not anything answers."""
         self._detach_logging()
         deadline = time.monotonic() + seconds
+        for delivery in self.exporters.deliveries:
+            delivery.hurry(seconds - _ABORT_SECONDS)
         for stopper in self._stoppers:
             stopper.go.set()
         _join(self._stoppers, deadline - _ABORT_SECONDS)
@@ -152,6 +175,7 @@ class Providers:
             for exporter in self.exporters:
                 exporter.shutdown()  # closes the channel under a call that waits
             _join(self._stoppers, deadline)
+        end_lease()
 
     def reset_after_fork(self, make_resource: Callable[[], Resource]) -> None:
         """In a forked child: begin without the parent's counts, under the child's own name, on its own connections."""
@@ -160,11 +184,17 @@ class Providers:
         upstream.update_resource(self._ours, make_resource)
         upstream.reconnect(self.exporters)
         upstream.interruptible_batches(self._batches)
+        self._flushes.clear()  # threads of the parent
         self.prepare_shutdown()
 
     def prepare_shutdown(self) -> None:
         """Start the threads of `shutdown()` now: Python 3.12 starts none once it is exiting."""
         self._stoppers = [_Stopper(part.shutdown) for part in self._parts]
+
+
+def _queue(variable: str) -> int | None:
+    """The size of a processor's queue, unless the environment has it."""
+    return None if os.environ.get(variable) else DEFAULT_QUEUE
 
 
 def _light_tracer(settings: Settings, exporters: Exporters, resource: Resource, spans: ModelSpans) -> LightTracer:

@@ -1,45 +1,30 @@
 """The three signals as records that can be sent one by one: what a batch consists of, and how its records are encoded."""
 
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final, Protocol, TypeVar
 
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import Metric, MetricsData, ResourceMetrics, ScopeMetrics
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, Status
 
 from otel_tutor.pipeline.changed_span import changed
 from otel_tutor.pipeline.encoding import encode_light
-from otel_tutor.pipeline.joining import join_logs, join_metrics, join_spans
+from otel_tutor.pipeline.joining import join_logs, join_spans
 from otel_tutor.pipeline.turns import in_turns
 from otel_tutor.pipeline.values import made_valid, valid_attributes, valid_name, valid_scope, valid_text
-from otel_tutor.recording.state import state
 
-__all__ = ["Logs", "Metrics", "Signal", "Spans", "family_of"]
+__all__ = ["Logs", "Signal", "Spans", "family_of", "parts_of", "valid_all"]
 
 Item = TypeVar("Item")
 
-# What other libraries measure of calls to models, where it is measured here, from their spans, once for all of them.
-_COUNTED_HERE: Final = re.compile(r"gen_ai\.client\.(operation\.(duration|time_to_first_chunk)|token\.usage|inference\.)")
 _PART: Final = 16  # records that are encoded in a turn
 _CUT_BEFORE: Final = sys.maxsize  # the SDK cuts the attributes of a span as they are set
 
@@ -59,6 +44,10 @@ class Signal(Protocol):
     def response(self) -> Any:
         """The type of the receiver's answers."""
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether records wait for a receiver that is away; newer ones take the place of those that do not."""
+
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
 
@@ -70,6 +59,12 @@ class Signal(Protocol):
 
     def encode(self, records: Sequence[Any]) -> Any:
         """The request for these records. Raises whatever the encoder raises for a record that it cannot encode."""
+
+    def taken(self) -> None:
+        """Note that all of what was split last has been taken."""
+
+    def farewell(self, records: Sequence[Any]) -> Any:
+        """What is sent after these, for processes that have ended; None for nothing."""
 
     def rejected(self, response: Any) -> int:
         """How many records of a request the receiver says it left out."""
@@ -84,6 +79,7 @@ class Spans:
     name: Final = "traces"
     record: Final = "span"
     response: Final = ExportTraceServiceResponse
+    is_kept: Final = True
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -107,6 +103,12 @@ class Spans:
             join_spans(request, encode_spans(self.join(others)))
         return request
 
+    def taken(self) -> None:
+        """Nothing is kept of them."""
+
+    def farewell(self, _: Sequence[Any]) -> None:
+        """Nothing stands for a process that has ended."""
+
     def rejected(self, response: Any) -> int:
         """How many spans the receiver left out."""
         return int(response.partial_success.rejected_spans)
@@ -126,8 +128,8 @@ class Spans:
             valid_name(name),
             status,
             valid_attributes(attributes, _CUT_BEFORE),
-            _valid_all(events, _valid_event),
-            _valid_all(links, _valid_link),
+            valid_all(events, _valid_event),
+            valid_all(links, _valid_link),
             valid_scope(scope, limit),
         )
         unchanged = after[0] == name and all(new is old for new, old in zip(after[1:], before[1:], strict=True))
@@ -140,11 +142,13 @@ def family_of(scope: InstrumentationScope | None) -> str:
     return scope.name.partition(".")[0] if scope is not None else ""
 
 
-def _parts(records: Sequence[Item]) -> Iterator[Sequence[Item]]:
+def parts_of(records: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """The records that are encoded in a turn each."""
     return (records[start : start + _PART] for start in range(0, len(records), _PART))
 
 
-def _valid_all(items: Sequence[Item], make_valid: Callable[[Item], Item]) -> Sequence[Item]:
+def valid_all(items: Sequence[Item], make_valid: Callable[[Item], Item]) -> Sequence[Item]:
+    """The items, each made valid; the same sequence where all of them are."""
     valid = [make_valid(item) for item in items]
     return items if all(new is old for new, old in zip(valid, items, strict=True)) else valid
 
@@ -167,6 +171,7 @@ class Logs:
     name: Final = "logs"
     record: Final = "log record"
     response: Final = ExportLogsServiceResponse
+    is_kept: Final = True
 
     def client(self, channel: Any) -> Any:
         """What sends requests over a gRPC channel."""
@@ -183,9 +188,15 @@ class Logs:
     def encode(self, records: Sequence[ReadableLogRecord]) -> Any:
         """A request for these log records."""
         request = ExportLogsServiceRequest()
-        for part in in_turns(_parts(records)):
+        for part in in_turns(parts_of(records)):
             join_logs(request, encode_logs(part))
         return request
+
+    def taken(self) -> None:
+        """Nothing is kept of them."""
+
+    def farewell(self, _: Sequence[Any]) -> None:
+        """Nothing stands for a process that has ended."""
 
     def rejected(self, response: Any) -> int:
         """How many log records the receiver left out."""
@@ -194,88 +205,3 @@ class Logs:
     def describe(self, record: ReadableLogRecord) -> str:
         """Its logger; the body may be what a student wrote."""
         return f"of logger {record.instrumentation_scope.name[:100] if record.instrumentation_scope else ''!r}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Family:
-    """A metric and where it belongs; equal to itself only."""
-
-    resource: ResourceMetrics
-    scope: ScopeMetrics
-    metric: Metric
-
-
-class Metrics:
-    """Data points; descriptions and attributes have at most `limit` characters."""
-
-    name: Final = "metrics"
-    record: Final = "data point"
-    response: Final = ExportMetricsServiceResponse
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def client(self, channel: Any) -> Any:
-        """What sends requests over a gRPC channel."""
-        return MetricsServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
-
-    def split(self, data: MetricsData) -> list[tuple[_Family, Any]]:
-        """Each data point with its metric; their values are valid. The data is used up."""
-        families = list(self._families(data))
-        points = ((family, point) for family in families for point in family.metric.data.data_points)
-        records = [(family, made_valid(self._valid_point, point)) for family, point in in_turns(points)]
-        for family in families:
-            if isinstance(used_up := family.metric.data.data_points, list):
-                used_up.clear()  # thousands of them, freed at once, would hold the interpreter for milliseconds
-        return records
-
-    def join(self, records: Sequence[tuple[_Family, Any]]) -> MetricsData:
-        """Data points in their metrics, those in their scopes, those in their resources."""
-        resources: dict[int, tuple[ResourceMetrics, dict[Any, tuple[ScopeMetrics, list[Metric]]]]] = {}
-        for family, members in groupby(records, key=itemgetter(0)):
-            data = replace(family.metric.data, data_points=[point for _, point in members])
-            _, scopes = resources.setdefault(id(family.resource), (family.resource, {}))
-            _, metrics = scopes.setdefault(family.scope.scope, (family.scope, []))
-            metrics.append(replace(family.metric, data=data))
-        return MetricsData(
-            [
-                replace(resource, scope_metrics=[replace(scope, metrics=metrics) for scope, metrics in scopes.values()])
-                for resource, scopes in resources.values()
-            ]
-        )
-
-    def encode(self, records: Sequence[tuple[_Family, Any]]) -> Any:
-        """A request for these data points."""
-        request = ExportMetricsServiceRequest()
-        for part in in_turns(_parts(records)):
-            join_metrics(request, encode_metrics(self.join(part)))
-        return request
-
-    def rejected(self, response: Any) -> int:
-        """How many data points the receiver left out."""
-        return int(response.partial_success.rejected_data_points)
-
-    def describe(self, record: tuple[_Family, Any]) -> str:
-        """The name of its metric."""
-        return f"of metric {record[0].metric.name!r}"
-
-    def _families(self, data: MetricsData) -> Iterator[_Family]:
-        for resource in data.resource_metrics:
-            for scope in resource.scope_metrics:
-                valid = replace(scope, scope=valid_scope(scope.scope, self._limit) or scope.scope)
-                for metric in scope.metrics:
-                    if _COUNTED_HERE.match(metric.name) and family_of(scope.scope) in state.counted_scopes:
-                        continue
-                    description = valid_text(metric.description or "", self._limit)
-                    yield _Family(resource, valid, replace(metric, description=description))
-
-    def _valid_point(self, point: Any) -> Any:
-        attributes = valid_attributes(point.attributes, self._limit)
-        exemplars = _valid_all(point.exemplars, self._valid_exemplar)
-        if attributes is point.attributes and exemplars is point.exemplars:
-            return point
-        return replace(point, attributes=attributes, exemplars=exemplars)
-
-    def _valid_exemplar(self, exemplar: Exemplar) -> Exemplar:
-        attributes = valid_attributes(exemplar.filtered_attributes, self._limit)
-        return exemplar if attributes is exemplar.filtered_attributes else replace(exemplar, filtered_attributes=attributes)

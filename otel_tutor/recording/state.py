@@ -5,20 +5,21 @@ and then takes the steps that were registered with `on_fork`, in the order of `F
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 from weakref import WeakSet
 
 from otel_tutor.catalogue import ATTRIBUTES
 from otel_tutor.recording.rate_limit import RateLimit
 
-__all__ = ["ForkStep", "record_of", "state"]
+__all__ = ["ForkStep", "Reason", "record_of", "state"]
 
 _COUNTED_CALLS: Final = 1_000  # an app records a call right after it
 
@@ -32,6 +33,14 @@ class ForkStep(IntEnum):
     CONTEXT = 2
     HEALTH = 3
     PIPELINE = 4  # last: it starts threads, which may export at once
+
+
+class Reason(StrEnum):
+    """Why a record cannot be sent."""
+
+    TOO_LARGE = "too_large"
+    REFUSED = "refused"
+    INVALID = "invalid"  # it cannot be encoded
 
 
 def record_of(instrument: Any) -> Callable[..., None]:
@@ -60,6 +69,7 @@ class _State:
         self.tracer: Any = None  # of our spans, where the provider is ours; None for one that the provider makes
         self.model_spans: Any = None  # which library traces the call of a block
         self.lease: Any = None  # the lock on this process's number
+        self.predecessors: dict[str, float] = {}  # instances that have just ended, and until when their names are left alone
         self.logged_no_lease = False
         self.work_arounds: dict[str, bool] = {}  # by name, whether it fits what is installed
         self.limits = {attribute.key: attribute.limit for attribute in ATTRIBUTES}
@@ -99,7 +109,7 @@ class _State:
         self.counted_calls: OrderedDict[tuple[int, str], list[None]] = OrderedDict()
         self.uncounted: dict[str, Any] = {}  # by collection of a vector store, what counts its documents at the next export
         self.counting: Any = None  # the thread that counts them
-        self.lost = dict.fromkeys(("traces", "metrics", "logs"), 0)  # records that could not be sent, by signal
+        self.lost = dict.fromkeys(itertools.product(("traces", "metrics", "logs"), Reason), 0)  # records that cannot be sent
 
     def forget(self) -> None:
         """Start over with what was seen: label values, stated numbers, requests, connections, errors."""

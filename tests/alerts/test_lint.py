@@ -39,6 +39,8 @@ LATER = {
     "otel_sdk_processor_span_processed_total": {"error_type"},
     "otel_sdk_processor_log_processed_total": {"error_type"},
     "otelcol_receiver_refused_log_records": {"receiver"},
+    "otelcol_exporter_send_failed_spans": {"exporter"},
+    "otelcol_exporter_send_failed_log_records": {"exporter"},
 }
 
 

@@ -153,6 +153,14 @@ CASES = [
     Case("CollectorDown", {**UP, 'up{job="collector",instance="c"}': Gauge(1, 0)}, {}, stays=True),
     Case("ComponentDown", {'up{job="jaeger",instance="j"}': Gauge(1, 0)}, {"job": "jaeger", "instance": "j"}),
     Case(
+        "StorageFilling",
+        {
+            'node_filesystem_avail_bytes{job="node",instance="n",mountpoint="/",fstype="ext4"}': Gauge(155, 145),
+            'node_filesystem_size_bytes{job="node",instance="n",mountpoint="/",fstype="ext4"}': Gauge(1000, 1000),
+        },
+        {"job": "node", "instance": "n", "mountpoint": "/"},
+    ),
+    Case(
         "TelemetryExportStalled",
         {
             f"otelcol_exporter_queue_size{QUEUE}": Gauge(4096, 4096),

