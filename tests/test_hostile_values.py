@@ -1,7 +1,7 @@
 """A value that nothing can be asked of is lost alone: the app gets its own exceptions, and the rest is recorded."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -159,6 +159,15 @@ def test_what_has_no_end_is_not_read_to_its_end(captured: Capture) -> None:
     assert state.internal_errors == 1
 
 
+@pytest.fixture
+def names_of_one_test() -> Iterator[None]:
+    before = set(state.timers)
+    yield
+    state.timers.clear()
+    state.timers.update(before)
+
+
+@pytest.mark.usefixtures("names_of_one_test")
 def test_functions_with_ever_new_names_are_timed_together_from_some_point_on(captured: Capture) -> None:
     for number in range(1200):
         track_time(f"answer to student {number}")(lambda: None)()

@@ -152,7 +152,7 @@ def main() -> int:
         "memory": [round(one) for one in memory[:: max(1, len(memory) // 10)]],
         "internal errors": state.internal_errors,
         "flood": flood,
-        "lost": dict(state.lost),
+        "lost": {f"{signal}, {reason}": count for (signal, reason), count in state.lost.items() if count},
         "findings": dict(findings.count.most_common()),
     }
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
