@@ -17,7 +17,7 @@ def _account(item: str, items: str, exporter: str, signal: str) -> tuple[Query, 
     return (
         Query(processed, "taken up by the apps"),
         Query(f"sum(increase(otelcol_receiver_accepted_{items}[$__range]))", "taken by the Collector"),
-        Query(f'sum(increase(otelcol_exporter_sent_{items}{{exporter="{exporter}"}}[$__range]))', "handed on"),
+        Query(f'sum(increase(otelcol_exporter_sent_{items}{{exporter="{exporter}"}}[$__range]))', "exported"),
         Query(
             f'sum(job_signal_reason:telemetry_lost:sum{{job=~"$service",signal="{signal}"}})',
             "lost, since the workers began",
@@ -63,14 +63,14 @@ BOARD: Final = Board(
         ),
         Panel(
             title="Account of spans",
-            description="In the time shown. What was recorded is handed on, lost, or waits: in the app, or in the Collector's queue.",
+            description="In the time shown. What was recorded is exported, lost, or waits: in the app, or in the Collector's queue.",
             kind="bars",
             unit="short",
             queries=_account("span", "spans", "otlp_grpc/jaeger", "traces"),
         ),
         Panel(
             title="Account of log records",
-            description="In the time shown. What was recorded is handed on, lost, or waits: in the app, or in the Collector's queue.",
+            description="In the time shown. What was recorded is exported, lost, or waits: in the app, or in the Collector's queue.",
             kind="bars",
             unit="short",
             queries=_account("log", "log_records", "otlp_http/victorialogs", "logs"),

@@ -30,7 +30,7 @@ HighCPUUsage is of that work. *Errors*: requests that were not answered.
 """
 _COLUMNS: Final = ("recovery: logs, counts", "alert", "P99", "errors", "RSS MB", "lines printed")
 _LINE: Final = ("recorded", "sent", "lost", "taken", "handed", "lost there", "waiting", "difference")
-_NAMES: Final = ("recorded", "sent", "lost", "taken by the Collector", "handed on", "lost there", "waiting", "difference")
+_NAMES: Final = ("recorded", "sent", "lost", "taken by the Collector", "exported", "lost there", "waiting", "difference")
 _ACCOUNT: Final = """
 ## In = out + lost + waiting
 

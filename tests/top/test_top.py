@@ -39,7 +39,8 @@ def asked(running: Running) -> Running:
     ready = (
         "job:http_request_duration_seconds:p95_rate2m > 0 and on (job) job:model_inference_duration_seconds:p95_rate2m > 0"
     )
-    assert wait_for(lambda: running.backends.query(ready), bool, seconds=60)
+    for query in (ready, "job:system_memory_usage_bytes:max"):  # rules of two groups
+        assert wait_for(lambda: running.backends.query(query), bool, seconds=60)  # noqa: B023 - it is waited for here
     return running
 
 
@@ -70,13 +71,14 @@ def test_the_panels_show_what_prometheus_says(asked: Running) -> None:
 
     def agrees(app: Top) -> bool:
         (memory,) = asked.backends.query("max(job:system_memory_usage_bytes:max)")
-        shown = float(text(app, number["Memory"]).split(" GB")[0])
+        amount, unit = text(app, number["Memory"]).split()[:2]
+        shown = float(amount) * {"MB": 1e6, "GB": 1e9}[unit]
         asking = "sum by (subject) (increase(student_questions_total[1h]))"
         counted = {sample.labels["subject"][:12]: sample.value for sample in asked.backends.query(asking)}
         lines = text(app, number["Student questions by subject"]).splitlines()
         rows = {line.split()[0]: float(line.split()[-1]) for line in lines}
         near = all(abs(rows[subject] - count) < max(1, count / 10) for subject, count in counted.items() if subject in rows)
-        return rows.keys() == counted.keys() and near and shown == pytest.approx(memory.value / 1e9, rel=0.1)
+        return rows.keys() == counted.keys() and near and shown == pytest.approx(memory.value, rel=0.1)
 
     async def look(app: Top, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: agrees(app))  # it reads every five seconds, and what it read is older than ours
